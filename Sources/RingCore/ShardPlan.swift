@@ -1,0 +1,88 @@
+// Which rank owns which tokens. A plan is an explicit table of chunks: it never pads, any number of tokens goes with any
+// number of ranks, and empty shards are legal. How the layouts balance is derived in Docs/MATH.md.
+
+/// Why no plan could be made.
+public enum PlanError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The number of tokens is below one or above `Limits.tokens`.
+    case tokens(Int)
+
+    /// A sentence for people.
+    public var description: String {
+        switch self {
+        case .tokens(let count): "a context has 1 to \(Limits.tokens) tokens, got \(count)"
+        }
+    }
+}
+
+/// The owner of every token of a context.
+public struct ShardPlan: Hashable, Sendable {
+    /// How tokens are dealt to ranks.
+    public enum Layout: String, Hashable, Sendable, CaseIterable {
+        /// Rank r holds the r-th of N equal runs. Balanced when every pair is visible.
+        case contiguous
+        /// Rank r holds runs r and 2N-1-r of 2N. Balanced under a causal mask, in total and in every hop.
+        case zigzag
+    }
+
+    /// How the tokens are dealt.
+    public let layout: Layout
+    /// Number of tokens, at least one.
+    public let tokens: Int
+    /// Number of ranks.
+    public let world: WorldSize
+    /// For each rank its chunks, sorted, disjoint, none empty.
+    private let owned: [[Chunk]]
+
+    /// Deals `tokens` to `world` ranks. Edges fall on multiples of `Limits.tileTokens` when every run is at least one
+    /// tile long, so that KV blocks of neighbouring chunks never share a tile.
+    public init(_ layout: Layout, tokens: Int, over world: WorldSize) throws(PlanError) {
+        guard tokens >= 1, tokens <= Limits.tokens else { throw .tokens(tokens) }
+        self.layout = layout
+        self.tokens = tokens
+        self.world = world
+        let runs = layout == .zigzag ? 2 * world.count : world.count
+        let edges = Self.edges(tokens: tokens, runs: runs)
+        owned = (0..<world.count).map { rank in
+            let places = layout == .zigzag ? [rank, runs - 1 - rank] : [rank]
+            return places.map { Chunk(start: edges[$0], length: edges[$0 + 1] - edges[$0]) }.filter { !$0.isEmpty }
+        }
+    }
+
+    /// The `runs + 1` edges of runs that differ by at most one tile (or one token, when a run is shorter than a tile).
+    private static func edges(tokens: Int, runs: Int) -> [Int] {
+        let tile = tokens / runs >= Limits.tileTokens ? Limits.tileTokens : 1
+        return (0...runs).map { place in
+            if place == runs { return tokens }
+            // Multiply in 128 bits' stead: tokens <= 2^32 and runs <= 2^11 keep the product below 2^43.
+            let ideal = tokens * place / runs
+            return tile == 1 ? ideal : (ideal + tile / 2) / tile * tile
+        }
+    }
+
+    /// The chunks that `rank` owns, in order of position; none is empty, the list may be.
+    public func chunks(of rank: Rank) -> [Chunk] { owned[rank.index] }
+
+    /// How many tokens `rank` owns.
+    public func tokens(of rank: Rank) -> Int { owned[rank.index].reduce(0) { $0 + $1.length } }
+
+    /// The most tokens any rank owns.
+    public var tokensMax: Int { world.ranks.map { tokens(of: $0) }.max() ?? 0 }
+
+    /// The rank that owns the token at `position`.
+    public func owner(of position: Int) -> Rank {
+        precondition(position >= 0 && position < tokens, "position \(position) is outside a context of \(tokens) tokens")
+        for rank in world.ranks where owned[rank.index].contains(where: { $0.range.contains(position) }) { return rank }
+        preconditionFailure("no rank owns position \(position) of \(self)")
+    }
+
+    /// Visible (query, key) pairs with queries of `rank` and keys of `owner`.
+    public func work(of rank: Rank, on owner: Rank, causal: Bool) -> Int {
+        var pairs = 0
+        for queries in chunks(of: rank) {
+            for keys in chunks(of: owner) {
+                pairs += causal ? Visibility.causalPairs(queries: queries.range, keys: keys.range) : queries.length * keys.length
+            }
+        }
+        return pairs
+    }
+}

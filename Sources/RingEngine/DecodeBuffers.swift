@@ -1,0 +1,55 @@
+// The messages of decoding. Rank 0 leads: it sends each layer's query with the new key and value to everybody, everybody
+// answers with a partial over the KV it holds. One exchange a layer, whatever the length of the context.
+import RingCore
+import RingKernels
+import RingTransport
+
+/// What the leader tells the others, in the first word of a query message.
+enum DecodeOrder: UInt64 {
+    case attend = 1
+    case finish = 2
+}
+
+/// Where the words of a query message's header are.
+enum DecodeHeader {
+    static let order = 0
+    static let layer = 1
+    static let step = 2
+}
+
+/// Registered memory for decode messages and partials of one rank.
+struct DecodeBuffers {
+    /// A query [heads * headDim], the new key [kvHeads * headDim] and value [kvHeads * valueDim]. Two slots at a follower:
+    /// the next message is expected while this one is worked on.
+    let queries: MessageBuffer
+    /// Normalised partial out [heads * valueDim], then its log-sum-exp [heads]: slot r is rank r's.
+    let partials: MessageBuffer
+    /// One message a rank: "I am done".
+    let barrier: MessageBuffer
+    let queryFloats: Int
+    let keyFloats: Int
+    let valueFloats: Int
+    /// Tokens decoded so far; token t's KV is in growth block t / 64, which rank (t / 64) % world keeps.
+    var tokens = 0
+    var awaited = 0
+    var seconds = DecodeSeconds()
+
+    init<Wire: Transport & ~Copyable>(
+        heads: Int, layout: KVLayout, world: WorldSize, registeredWith wire: inout Wire
+    ) throws(TransportError) {
+        queryFloats = heads * layout.headDim
+        keyFloats = layout.kvHeads * layout.headDim
+        valueFloats = layout.kvHeads * layout.valueDim
+        queries = try MessageBuffer(floats: queryFloats + keyFloats + valueFloats, slots: 2, registeredWith: &wire)
+        partials = try MessageBuffer(floats: heads * layout.valueDim + heads, slots: world.count, registeredWith: &wire)
+        barrier = try MessageBuffer(floats: 8, slots: world.count, registeredWith: &wire)
+    }
+}
+
+/// Where decoding's time went on one rank.
+public struct DecodeSeconds: Hashable, Sendable {
+    /// Under attention.
+    public var compute = 0.0
+    /// Waiting for partials (leader); followers wait for orders, which is not counted.
+    public var exposed = 0.0
+}

@@ -1,0 +1,18 @@
+// Every bound of the engine in one place, each with what raising it would cost.
+
+/// Bounds of the engine.
+public enum EngineLimits {
+    /// Most compute threads in one worker: one NUMA domain's cores, with room.
+    public static let threads = 512
+    /// Query rows that one compute task takes. More rows reuse a KV block more often, fewer balance better and let the
+    /// engine thread look at the transport sooner (a task of 96 rows over 32k keys of 128 dims is about 5 ms).
+    public static let taskRows = 96
+    /// Bytes in one piece of a ring message. Smaller pieces cost a header and an acknowledgement each, larger ones
+    /// make a damaged piece dearer to send again.
+    public static let pieceBytes = 8 << 20
+    /// Seconds without any progress of the transport before a wait is given up. Peers that die or fall silent are
+    /// noticed much sooner by the transport itself; this bounds what nobody foresaw.
+    public static let stallSeconds = 120.0
+    /// Keys that one decode task takes: enough to keep a thread streaming, few enough to share a shard over threads.
+    public static let decodeTaskKeys = 4096
+}

@@ -1,0 +1,33 @@
+// What one trip round the ring cost, hop by hop: the figures that a summary, a trace and a test read.
+import RingCore
+
+/// The figures of one ring step.
+public struct StepReport: Hashable, Sendable {
+    /// Counted from zero.
+    public let step: Int
+    /// Whose keys and values were attended to.
+    public let kvOwner: Rank
+    /// Visible (query, key) pairs, summed over query heads.
+    public var pairs: Int
+    /// Seconds under attention.
+    public var computeSeconds: Double
+    /// Seconds in which nothing was computed because keys and values had not come yet.
+    public var exposedSeconds: Double
+}
+
+/// The figures of one pass.
+public struct PassReport: Hashable, Sendable {
+    /// One entry a step, in order.
+    public var steps: [StepReport] = []
+    /// Seconds from begin to finish, the wait for the last sends included.
+    public var seconds = 0.0
+    /// Payload bytes of the posted sends.
+    public var bytesSent = 0
+
+    /// Seconds under attention.
+    public var computeSeconds: Double { steps.reduce(0) { $0 + $1.computeSeconds } }
+    /// Seconds in which the rank waited for the wire: between steps, and at the end for its last sends.
+    public var exposedSeconds: Double { max(seconds - computeSeconds, 0) }
+    /// Visible pairs, summed over query heads.
+    public var pairs: Int { steps.reduce(0) { $0 + $1.pairs } }
+}

@@ -1,0 +1,104 @@
+// The attention of one ring step: own queries against the shard that is here, cut into tasks of one head and a few rows.
+import RingCore
+import RingKernels
+import RingTransport
+
+/// One query chunk against one key chunk of a step.
+struct StepPair: Hashable, Sendable {
+    let queries: ShardBlocks.Run
+    let keys: ShardBlocks.Run
+    let visibility: Visibility
+}
+
+/// What every task of a step reads; plain values and views, so that tasks share it without locks.
+struct StepWork: Sendable {
+    let input: AttentionInput
+    let blocks: KVBlocks
+    let pairs: [StepPair]
+    let rows: [Range<Int>]
+    let heads: Int
+    let scale: Float
+    let kernels: Kernels
+    let scratch: [AttentionScratch]
+    let fault: RingFault.Action?
+
+    var taskCount: Int { rows.count * heads }
+
+    /// Task t: tiles from last to first, since under a causal mask the last ones are the dearest, and all heads of a tile
+    /// after each other, so that heads which share a KV head find its blocks in cache.
+    func run(task: Int, thread: Int) {
+        let tile = rows.count - 1 - task / heads
+        let head = task % heads
+        let own = rows[tile]
+        for pair in pairs where pair.queries.firstRow <= own.lowerBound && own.lowerBound < pair.queries.firstRow + pair.queries.chunk.length {
+            let position = pair.queries.chunk.start + own.lowerBound - pair.queries.firstRow
+            let keys = pair.keys.chunk
+            // The chunk-wide verdict may be `causal` where this tile sees nothing or everything.
+            let seen = pair.visibility == .causal ? Visibility(of: keys.range, to: position..<position + own.count) : pair.visibility
+            if seen == .none { continue }
+            let call = AttentionCall(
+                queries: input.queries.slice(rows: own, columns: head * blocks.layout.headDim..<(head + 1) * blocks.layout.headDim),
+                firstPosition: position, blocks: blocks.slice(blocks: pair.keys.firstBlock..<pair.keys.firstBlock + pair.keys.blockCount),
+                keyCount: keys.length, firstKeyPosition: keys.start, kvHead: head / (heads / blocks.layout.kvHeads),
+                causal: seen == .causal, scale: scale)
+            perform(call, head: head, rows: own, thread: thread)
+        }
+    }
+
+    private func perform(_ call: AttentionCall, head: Int, rows own: Range<Int>, thread: Int) {
+        let state = input.state.slice(head: head, rows: own)
+        guard let fault else { return kernels.attend(call, into: state, scratch: scratch[thread]) }
+        RingFault.perform(fault, call, into: state, kernels: kernels, scratch: scratch[thread])
+    }
+}
+
+extension RingEngine where Wire: ~Copyable {
+    /// Attends to the shard of `step` and returns the visible pairs, summed over heads. The engine thread looks at the
+    /// transport after each of its tasks.
+    mutating func compute(_ step: Int, _ input: AttentionInput, _ run: inout PassRun) throws(EngineError) -> Int {
+        let owner = run.pass.schedule[step].kvOwner
+        let pairs = visiblePairs(with: owner, causal: input.causal)
+        guard !pairs.isEmpty else { return 0 }
+        let blocks = step == 0 ? store.prompt(layer: run.layer) : received(step: step, owner: owner)
+        let work = StepWork(
+            input: input, blocks: blocks, pairs: pairs, rows: tiles(of: pairs), heads: heads, scale: scale, kernels: kernels,
+            scratch: scratch, fault: fault?.action(layer: run.layer, kvOwner: owner))
+        pool.start(work.taskCount) { task, thread in work.run(task: task, thread: thread) }
+        var failure: EngineError?
+        while pool.step() {
+            // A failure must not leave helpers working on memory that is about to go: note it, stop taking tasks, join.
+            do throws(EngineError) { _ = try pollTraffic(&run) } catch {
+                failure = error
+                pool.abandon()
+            }
+        }
+        pool.finish()
+        if let failure { throw failure }
+        return plan.work(of: rank, on: owner, causal: input.causal) * heads
+    }
+
+    private func visiblePairs(with owner: Rank, causal: Bool) -> [StepPair] {
+        var pairs: [StepPair] = []
+        for queries in shard.runs {
+            for keys in shards[owner.index].runs {
+                let visibility = causal ? Visibility(of: keys.chunk.range, to: queries.chunk.range) : .all
+                if visibility != .none { pairs.append(StepPair(queries: queries, keys: keys, visibility: visibility)) }
+            }
+        }
+        return pairs
+    }
+
+    /// Own rows of the query chunks that see anything, cut at task size.
+    private func tiles(of pairs: [StepPair]) -> [Range<Int>] {
+        shard.runs.filter { run in pairs.contains { $0.queries == run } }.flatMap { run in
+            stride(from: 0, to: run.chunk.length, by: EngineLimits.taskRows).map { start in
+                run.firstRow + start..<run.firstRow + min(start + EngineLimits.taskRows, run.chunk.length)
+            }
+        }
+    }
+
+    private func received(step: Int, owner: Rank) -> KVBlocks {
+        let bytes = shards[owner.index].blockCount * layout.blockByteCount
+        return receiveBuffers[RingPass.buffer(ofStep: step)].blocks(layout, byteCount: bytes)
+    }
+}

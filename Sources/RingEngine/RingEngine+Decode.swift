@@ -1,0 +1,196 @@
+// Attention of one new token over KV that stays where it lies: the leader (rank 0) sends the query to every rank, each
+// answers with its partial, one exchange a layer. The new token's key and value go to one rank, block by block round the
+// ring, so that growth stays even.
+import RingCore
+import RingKernels
+import RingTransport
+
+/// A run of keys that one decode task attends to.
+struct DecodeSegment: Hashable, Sendable {
+    let growth: Bool
+    let firstBlock: Int
+    let keyCount: Int
+}
+
+extension RingEngine where Wire: ~Copyable {
+    /// The rank that leads decoding.
+    public static var leader: Rank { Rank(0) }
+
+    /// Leader only: attention of the next token in `layer`. `queries` [1, heads * headDim], `keys` [1, kvHeads * headDim] and
+    /// `values` [1, kvHeads * valueDim] after rotation; `out` [1, heads * valueDim]. Call for every layer in order, then
+    /// `finishToken`.
+    public mutating func attendToken(
+        layer: Int, queries: FloatRows, keys: FloatRows, values: FloatRows, out: FloatRows
+    ) throws(EngineError) {
+        precondition(rank == Self.leader, "\(rank) does not lead decoding")
+        let message = decode.queries.floats(0)
+        message.slice(columns: 0..<decode.queryFloats).copy(from: queries)
+        message.slice(columns: decode.queryFloats..<decode.queryFloats + decode.keyFloats).copy(from: keys)
+        message.slice(columns: decode.queryFloats + decode.keyFloats..<decode.queries.floatCount).copy(from: values)
+        let others = plan.world.ranks.filter { $0 != rank }
+        let tag = MessageTag(.queries, layer: layer, step: decode.tokens, piece: 0)
+        try announce(.attend, layer: layer, tag: tag, to: others)
+        for peer in others {
+            try post(layer: layer, receive: decode.partials.block(peer.index), peer, MessageTag(.partials, layer: layer, step: decode.tokens, piece: 0))
+        }
+        let start = MonotonicClock.now()
+        try attendLocally(layer: layer, message: message, slot: rank.index)
+        let attended = MonotonicClock.now()
+        try awaitCompletions(2 * others.count, layer: layer)
+        decode.seconds.compute += attended.seconds(since: start)
+        decode.seconds.exposed += MonotonicClock.now().seconds(since: attended)
+        // Always in rank order, so that the bits do not depend on who answered first.
+        let width = heads * layout.valueDim
+        let total = decode.partials.floats(rank.index)
+        for peer in others {
+            let other = decode.partials.floats(peer.index)
+            let bad = kernels.merge(
+                total.slice(columns: 0..<width).reshaped(rows: heads), total.slice(columns: width..<width + heads),
+                with: other.slice(columns: 0..<width).reshaped(rows: heads), other.slice(columns: width..<width + heads))
+            if let head = bad { throw .nonFinite(layer: layer, rank: peer, step: decode.tokens, position: plan.tokens + decode.tokens, head: head) }
+        }
+        out.copy(from: total.slice(columns: 0..<width))
+    }
+
+    /// Leader only: the token's last layer is done.
+    public mutating func finishToken() { decode.tokens += 1 }
+
+    /// Leader only: sends the others home.
+    public mutating func finishDecoding() throws(EngineError) {
+        precondition(rank == Self.leader, "\(rank) does not lead decoding")
+        let others = plan.world.ranks.filter { $0 != rank }
+        try announce(.finish, layer: 0, tag: MessageTag(.queries, layer: 0, step: decode.tokens, piece: 0), to: others)
+        try awaitCompletions(others.count, layer: 0, peersMayLeave: true)
+    }
+
+    /// Every other rank: answers until the leader is done; returns the tokens decoded.
+    public mutating func followDecoding(progress: (Int) -> Void = { _ in }) throws(EngineError) -> Int {
+        precondition(rank != Self.leader, "\(rank) leads decoding")
+        while true {
+            for layer in 0..<store.layers {
+                try post(layer: layer, receive: decode.queries.block(0), Self.leader, MessageTag(.queries, layer: layer, step: decode.tokens, piece: 0))
+                try awaitCompletions(1, layer: layer)
+                switch DecodeOrder(rawValue: decode.queries.word(0, DecodeHeader.order)) {
+                case .finish: return decode.tokens
+                case .attend: break
+                case nil: throw .protocolViolation("order \(decode.queries.word(0, DecodeHeader.order)) is unknown")
+                }
+                let claimed = (decode.queries.word(0, DecodeHeader.layer), decode.queries.word(0, DecodeHeader.step))
+                guard claimed == (UInt64(layer), UInt64(decode.tokens)) else {
+                    throw .protocolViolation("layer \(claimed.0) step \(claimed.1) came instead of layer \(layer) step \(decode.tokens)")
+                }
+                let start = MonotonicClock.now()
+                try attendLocally(layer: layer, message: decode.queries.floats(0), slot: rank.index)
+                decode.seconds.compute += MonotonicClock.now().seconds(since: start)
+                let tag = MessageTag(.partials, layer: layer, step: decode.tokens, piece: 0)
+                try post(layer: layer, send: decode.partials.block(rank.index), Self.leader, tag)
+                try awaitCompletions(1, layer: layer)
+            }
+            decode.tokens += 1
+            progress(decode.tokens)
+        }
+    }
+
+    /// Seconds that decoding took on this rank.
+    public var decodeSeconds: DecodeSeconds { decode.seconds }
+
+    private mutating func announce(_ order: DecodeOrder, layer: Int, tag: MessageTag, to others: [Rank]) throws(EngineError) {
+        decode.queries.setWord(0, DecodeHeader.order, to: order.rawValue)
+        decode.queries.setWord(0, DecodeHeader.layer, to: UInt64(layer))
+        decode.queries.setWord(0, DecodeHeader.step, to: UInt64(decode.tokens))
+        for peer in others { try post(layer: layer, send: decode.queries.block(0), peer, tag) }
+    }
+
+    /// Appends the new key and value if this rank keeps them, attends, and leaves the partial in `slot`.
+    private mutating func attendLocally(layer: Int, message: FloatRows, slot: Int) throws(EngineError) {
+        let growth = store.growth(layer: layer)
+        let block = decode.tokens / KVLayout.blockTokens
+        if block % plan.world.count == rank.index {
+            let row = block / plan.world.count * KVLayout.blockTokens + decode.tokens % KVLayout.blockTokens
+            let keys = message.slice(columns: decode.queryFloats..<decode.queryFloats + decode.keyFloats)
+            let values = message.slice(columns: decode.queryFloats + decode.keyFloats..<decode.queries.floatCount)
+            if kernels.pack(keys: keys, values: values, into: growth, firstToken: row) != nil {
+                throw .nonFinite(layer: layer, rank: rank, step: decode.tokens, position: plan.tokens + decode.tokens, head: 0)
+            }
+        }
+        let segments = decodeSegments()
+        let states = (0..<max(segments.count, 1)).map { _ in AttentionState(tokens: heads, heads: 1, valueDim: layout.valueDim) }
+        let queries = message.slice(columns: 0..<decode.queryFloats).reshaped(rows: heads)
+        let work = DecodeWork(
+            segments: segments, states: states, queries: queries, prompt: store.prompt(layer: layer), growth: growth, heads: heads,
+            scale: scale, kernels: kernels, scratch: scratch)
+        for state in states { state.reset() }
+        pool.forEach(segments.count * layout.kvHeads) { task, thread in work.run(task: task, thread: thread) }
+        let partial = decode.partials.floats(slot)
+        let width = heads * layout.valueDim
+        let out = partial.slice(columns: 0..<width).reshaped(rows: heads)
+        let lse = partial.slice(columns: width..<width + heads)
+        if let head = work.collect(out: out, lse: lse) {
+            throw .nonFinite(layer: layer, rank: rank, step: decode.tokens, position: plan.tokens + decode.tokens, head: head)
+        }
+    }
+
+    /// The keys this rank holds now, in a fixed order.
+    private func decodeSegments() -> [DecodeSegment] {
+        var segments: [DecodeSegment] = []
+        let limit = EngineLimits.decodeTaskKeys
+        for run in shard.runs {
+            for start in stride(from: 0, to: run.chunk.length, by: limit) {
+                let block = run.firstBlock + start / KVLayout.blockTokens
+                segments.append(DecodeSegment(growth: false, firstBlock: block, keyCount: min(limit, run.chunk.length - start)))
+            }
+        }
+        let grown = grownTokens(decode.tokens + 1)
+        for start in stride(from: 0, to: grown, by: limit) {
+            segments.append(DecodeSegment(growth: true, firstBlock: start / KVLayout.blockTokens, keyCount: min(limit, grown - start)))
+        }
+        return segments
+    }
+
+    /// Of the first `count` decoded tokens, how many this rank keeps. They fill its growth blocks without a gap.
+    func grownTokens(_ count: Int) -> Int {
+        let (block, world) = (KVLayout.blockTokens, plan.world.count)
+        let rounds = count / (block * world)
+        return rounds * block + min(max(count - rounds * block * world - rank.index * block, 0), block)
+    }
+}
+
+/// What the tasks of one token's local attention share.
+struct DecodeWork: Sendable {
+    let segments: [DecodeSegment]
+    let states: [AttentionState]
+    let queries: FloatRows
+    let prompt: KVBlocks
+    let growth: KVBlocks
+    let heads: Int
+    let scale: Float
+    let kernels: Kernels
+    let scratch: [AttentionScratch]
+
+    /// The query heads that share a KV head are the rows of one call: each block is read once for all of them.
+    func run(task: Int, thread: Int) {
+        let kvHeads = prompt.layout.kvHeads
+        let (segment, kvHead) = (segments[task / kvHeads], task % kvHeads)
+        let group = heads / kvHeads
+        let rows = kvHead * group..<(kvHead + 1) * group
+        let source = segment.growth ? growth : prompt
+        let blocks = (segment.keyCount + KVLayout.blockTokens - 1) / KVLayout.blockTokens
+        let call = AttentionCall(
+            queries: queries.slice(rows: rows), firstPosition: 0,
+            blocks: source.slice(blocks: segment.firstBlock..<segment.firstBlock + blocks), keyCount: segment.keyCount,
+            firstKeyPosition: 0, kvHead: kvHead, causal: false, scale: scale)
+        kernels.attend(call, into: states[task / kvHeads].slice(head: 0, rows: rows), scratch: scratch[thread])
+    }
+
+    /// Merges the segments in order into `out` [heads, valueDim] and `lse` [1, heads]; returns a head that is not finite.
+    func collect(out: FloatRows, lse: FloatRows) -> Int? {
+        if let bad = kernels.finish(states[0], out: out, lse: lse) { return bad }
+        for state in states.dropFirst() {
+            let partial = FloatBuffer(rows: heads, columns: prompt.layout.valueDim)
+            let partialLSE = FloatBuffer(rows: 1, columns: heads)
+            if let bad = kernels.finish(state, out: partial.view, lse: partialLSE.view) { return bad }
+            if let bad = kernels.merge(out, lse, with: partial.view, partialLSE.view) { return bad }
+        }
+        return nil
+    }
+}
