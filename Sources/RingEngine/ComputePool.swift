@@ -1,5 +1,6 @@
 // The compute threads of a worker. One of them is the engine thread itself, which takes tasks one at a time and looks
 // after the transport between two of them; that is how communication goes on under compute without a thread to spare.
+import RingKernels
 import RingTransport
 import Synchronization
 
@@ -24,15 +25,20 @@ public final class ComputePool: Sendable {
     private let helpers = Mutex<[PinnedThread]>([])
 
     /// Starts `threads` - 1 helpers, pinned to `cpus` in turn when given (the first CPU is the engine thread's own).
-    public init(threads: Int, cpus: [Int] = []) throws(TransportError) {
+    /// `prepare` runs once on every thread, the caller's included.
+    public init(threads: Int, cpus: [Int] = [], prepare: @escaping @Sendable () -> Void = {}) throws(TransportError) {
         precondition(threads >= 1 && threads <= EngineLimits.threads, "a pool has 1 to \(EngineLimits.threads) threads, got \(threads)")
         self.threads = threads
         var started: [PinnedThread] = []
         for index in 1..<max(threads, 1) {
             let cpu = cpus.isEmpty ? nil : cpus[index % cpus.count]
-            let thread = try PinnedThread.start(name: "compute-\(index)", cpu: cpu) { [self] in serve(as: index) }
+            let thread = try PinnedThread.start(name: "compute-\(index)", cpu: cpu) { [self] in
+                prepare()
+                serve(as: index)
+            }
             started.append(thread)
         }
+        prepare()
         let all = started
         helpers.withLock { $0 = all }
     }
@@ -100,5 +106,14 @@ public final class ComputePool: Sendable {
             }
             gate.update { loop.withLock { $0.idleHelpers += 1 } }
         }
+    }
+}
+
+extension ComputePool {
+    /// A pool without pinning whose threads are ready for linear layers; for rings inside one process.
+    public static func make(threads: Int) throws(EngineError) -> ComputePool {
+        do throws(TransportError) {
+            return try ComputePool(threads: threads, prepare: Kernels.prepareThreadForLinear)
+        } catch { throw .transport(error) }
     }
 }

@@ -5,12 +5,12 @@ import RingKernels
 import RingTransport
 
 /// What the leader tells the others, in the first word of a query message.
-enum DecodeOrder: UInt64 {
+enum DecodeOrder: Int {
     case attend = 1
     case finish = 2
 }
 
-/// Where the words of a query message's header are.
+/// Where the numbers of a query message's header are.
 enum DecodeHeader {
     static let order = 0
     static let layer = 1
@@ -19,8 +19,7 @@ enum DecodeHeader {
 
 /// Registered memory for decode messages and partials of one rank.
 struct DecodeBuffers {
-    /// A query [heads * headDim], the new key [kvHeads * headDim] and value [kvHeads * valueDim]. Two slots at a follower:
-    /// the next message is expected while this one is worked on.
+    /// A query [heads * headDim], the new key [kvHeads * headDim] and value [kvHeads * valueDim].
     let queries: MessageBuffer
     /// Normalised partial out [heads * valueDim], then its log-sum-exp [heads]: slot r is rank r's.
     let partials: MessageBuffer
@@ -31,18 +30,34 @@ struct DecodeBuffers {
     let valueFloats: Int
     /// Tokens decoded so far; token t's KV is in growth block t / 64, which rank (t / 64) % world keeps.
     var tokens = 0
+    /// Running state of each segment of keys, [heads, valueDim]; grows with the context, never shrinks.
+    private(set) var states: [AttentionState] = []
+    /// Where a segment is normalised before it is merged.
+    let merging: AttentionPartial
     var awaited = 0
     var seconds = DecodeSeconds()
 
     init<Wire: Transport & ~Copyable>(
         heads: Int, layout: KVLayout, world: WorldSize, registeredWith wire: inout Wire
-    ) throws(TransportError) {
+    ) throws(EngineError) {
         queryFloats = heads * layout.headDim
         keyFloats = layout.kvHeads * layout.headDim
         valueFloats = layout.kvHeads * layout.valueDim
-        queries = try MessageBuffer(floats: queryFloats + keyFloats + valueFloats, slots: 2, registeredWith: &wire)
+        queries = try MessageBuffer(floats: queryFloats + keyFloats + valueFloats, slots: 1, registeredWith: &wire)
         partials = try MessageBuffer(floats: heads * layout.valueDim + heads, slots: world.count, registeredWith: &wire)
+        do throws(KernelError) {
+            merging = try AttentionPartial.allocate(rows: heads, valueDim: layout.valueDim)
+        } catch { throw .memory(error) }
         barrier = try MessageBuffer(floats: 8, slots: world.count, registeredWith: &wire)
+    }
+}
+
+extension DecodeBuffers {
+    /// Makes sure that there are `count` segment states.
+    mutating func makeStates(_ count: Int, heads: Int, valueDim: Int) throws(EngineError) {
+        do throws(KernelError) {
+            while states.count < count { states.append(try .allocate(rows: heads, valueDim: valueDim)) }
+        } catch { throw .memory(error) }
     }
 }
 

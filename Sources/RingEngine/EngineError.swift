@@ -1,5 +1,6 @@
 // What can go wrong while attention is computed over a ring, named for what the caller can do about it.
 import RingCore
+import RingKernels
 import RingTransport
 
 /// A failed pass or decode step.
@@ -14,6 +15,8 @@ public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
     case cancelled
     /// The transport refused an order.
     case transport(TransportError)
+    /// Memory could not be had, or a shape not be served.
+    case memory(KernelError)
     /// A decode message says something that the ring did not agree on.
     case protocolViolation(String)
 
@@ -28,6 +31,7 @@ public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
                 + "look for NaN or infinity in the weights or the input"
         case .cancelled: "the job was cancelled"
         case .transport(let error): "the data plane failed: \(error)"
+        case .memory(let error): "\(error)"
         case .protocolViolation(let what): "a peer broke the decode protocol: \(what)"
         }
     }

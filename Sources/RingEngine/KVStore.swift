@@ -5,8 +5,7 @@ import RingKernels
 import RingTransport
 
 /// A rank's KV blocks, `[layer][block]`, each block `layout.blockByteCount` bytes.
-@safe
-public struct KVStore: ~Copyable {
+public struct KVStore: Sendable {
     /// Shape of a block.
     public let layout: KVLayout
     /// Number of layers.
@@ -15,7 +14,7 @@ public struct KVStore: ~Copyable {
     public let shard: ShardBlocks
     /// Blocks for decoded tokens in each layer.
     public let growthBlocks: Int
-    let memory: AnonymousMemory
+    let memory: ByteRegion
     let region: RegionKey
 
     /// Bytes that a store of this shape takes.
@@ -26,32 +25,54 @@ public struct KVStore: ~Copyable {
     /// Maps and registers the blocks; memory is given out by the system as it is touched.
     init<Wire: Transport & ~Copyable>(
         layout: KVLayout, layers: Int, shard: ShardBlocks, growthBlocks: Int, registeredWith wire: inout Wire
-    ) throws(TransportError) {
+    ) throws(EngineError) {
         self.layout = layout
         self.layers = layers
         self.shard = shard
         self.growthBlocks = growthBlocks
         let bytes = Self.byteCount(layout: layout, layers: layers, shard: shard, growthBlocks: growthBlocks)
-        memory = try AnonymousMemory(byteCount: max(bytes, layout.blockByteCount))
-        region = try unsafe wire.register(memory.bytes)
+        // A rank without tokens still registers a block's worth, so that every path is the same.
+        do throws(KernelError) { memory = try .allocate(byteCount: max(bytes, layout.blockByteCount)) } catch { throw .memory(error) }
+        do throws(TransportError) { region = try wire.register(memory) } catch { throw .transport(error) }
     }
 
     private var layerByteCount: Int { layout.blockByteCount * (shard.blockCount + growthBlocks) }
 
-    /// Where block `block` of `layer` starts in the region, in bytes.
-    func offset(layer: Int, block: Int) -> Int {
-        precondition(layer >= 0 && layer < layers && block >= 0 && block <= shard.blockCount + growthBlocks, "no such KV block")
-        return layer * layerByteCount + block * layout.blockByteCount
+    /// Where the blocks of `layer` start in the region, in bytes.
+    func offset(layer: Int) -> Int {
+        precondition(layer >= 0 && layer < layers, "layer \(layer) of \(layers)")
+        return layer * layerByteCount
     }
 
-    /// The blocks of the prompt's shard in `layer`.
+    /// The blocks of the prompt's shard in `layer`, all chunks one after another. Positions are per chunk: see `ShardBlocks`.
     public func prompt(layer: Int) -> KVBlocks { blocks(layer: layer, first: 0, count: shard.blockCount) }
 
     /// The blocks for decoded tokens in `layer`.
     public func growth(layer: Int) -> KVBlocks { blocks(layer: layer, first: shard.blockCount, count: growthBlocks) }
 
     private func blocks(layer: Int, first: Int, count: Int) -> KVBlocks {
-        unsafe KVBlocks(
-            layout: layout, bytes: memory.bytes.slice(at: offset(layer: layer, block: first), count: count * layout.blockByteCount))
+        let start = offset(layer: layer) + first * layout.blockByteCount
+        return KVBlocks(layout: layout, region: memory[start..<start + count * layout.blockByteCount], tokens: 0, firstPosition: 0)
+    }
+}
+
+extension KVBlocks {
+    /// Blocks `firstBlock...` of this view as a run of `tokens` tokens that starts at `position`.
+    func run(firstBlock: Int, tokens: Int, at position: Int) -> KVBlocks {
+        let start = firstBlock * layout.blockByteCount
+        return KVBlocks(
+            layout: layout, region: region[start..<start + layout.byteCount(forTokens: tokens)], tokens: tokens, firstPosition: position)
+    }
+
+    /// Packs keys [tokens, kvHeads * headDim] and values [tokens, kvHeads * valueDim] from token `token` on; returns the first
+    /// row that is not finite.
+    public func pack(keys: FloatRows, values: FloatRows, at token: Int) -> Int? {
+        var bad: Int?
+        for head in 0..<layout.kvHeads {
+            let key = packKeys(keys.columns(head * layout.headDim..<(head + 1) * layout.headDim), head: head, at: token)
+            let value = packValues(values.columns(head * layout.valueDim..<(head + 1) * layout.valueDim), head: head, at: token)
+            for row in [key, value] { if let row { bad = min(row, bad ?? row) } }
+        }
+        return bad
     }
 }

@@ -10,6 +10,22 @@ struct StepPair: Hashable, Sendable {
     let visibility: Visibility
 }
 
+/// The attention of one query tile over one run of keys.
+struct TileAttention: Sendable {
+    let queries: FloatRows
+    let position: Int
+    let keys: KVBlocks
+    let kvHead: Int
+    let causal: Bool
+    let scale: Float
+
+    func perform(into state: AttentionState, kernels: Kernels, scratch: AttentionScratch) {
+        kernels.attend(
+            queries: queries, firstPosition: position, keys: keys, kvHead: kvHead, causal: causal, scale: scale, into: state,
+            scratch: scratch)
+    }
+}
+
 /// What every task of a step reads; plain values and views, so that tasks share it without locks.
 struct StepWork: Sendable {
     let input: AttentionInput
@@ -36,19 +52,17 @@ struct StepWork: Sendable {
             // The chunk-wide verdict may be `causal` where this tile sees nothing or everything.
             let seen = pair.visibility == .causal ? Visibility(of: keys.range, to: position..<position + own.count) : pair.visibility
             if seen == .none { continue }
-            let call = AttentionCall(
-                queries: input.queries.slice(rows: own, columns: head * blocks.layout.headDim..<(head + 1) * blocks.layout.headDim),
-                firstPosition: position, blocks: blocks.slice(blocks: pair.keys.firstBlock..<pair.keys.firstBlock + pair.keys.blockCount),
-                keyCount: keys.length, firstKeyPosition: keys.start, kvHead: head / (heads / blocks.layout.kvHeads),
-                causal: seen == .causal, scale: scale)
-            perform(call, head: head, rows: own, thread: thread)
+            let attention = TileAttention(
+                queries: input.queries.rows(own).columns(head * blocks.layout.headDim..<(head + 1) * blocks.layout.headDim),
+                position: position, keys: blocks.run(firstBlock: pair.keys.firstBlock, tokens: keys.length, at: keys.start),
+                kvHead: head / (heads / blocks.layout.kvHeads), causal: seen == .causal, scale: scale)
+            let state = input.state.slice(head: head, rows: own)
+            if let fault {
+                fault.perform(attention, into: state, kernels: kernels, scratch: scratch[thread])
+            } else {
+                attention.perform(into: state, kernels: kernels, scratch: scratch[thread])
+            }
         }
-    }
-
-    private func perform(_ call: AttentionCall, head: Int, rows own: Range<Int>, thread: Int) {
-        let state = input.state.slice(head: head, rows: own)
-        guard let fault else { return kernels.attend(call, into: state, scratch: scratch[thread]) }
-        RingFault.perform(fault, call, into: state, kernels: kernels, scratch: scratch[thread])
     }
 }
 
@@ -99,6 +113,7 @@ extension RingEngine where Wire: ~Copyable {
 
     private func received(step: Int, owner: Rank) -> KVBlocks {
         let bytes = shards[owner.index].blockCount * layout.blockByteCount
-        return receiveBuffers[RingPass.buffer(ofStep: step)].blocks(layout, byteCount: bytes)
+        let region = receiveBuffers[RingPass.buffer(ofStep: step)][0..<bytes]
+        return KVBlocks(layout: layout, region: region, tokens: 0, firstPosition: 0)
     }
 }

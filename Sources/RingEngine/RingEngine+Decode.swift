@@ -24,9 +24,9 @@ extension RingEngine where Wire: ~Copyable {
     ) throws(EngineError) {
         precondition(rank == Self.leader, "\(rank) does not lead decoding")
         let message = decode.queries.floats(0)
-        message.slice(columns: 0..<decode.queryFloats).copy(from: queries)
-        message.slice(columns: decode.queryFloats..<decode.queryFloats + decode.keyFloats).copy(from: keys)
-        message.slice(columns: decode.queryFloats + decode.keyFloats..<decode.queries.floatCount).copy(from: values)
+        message.columns(0..<decode.queryFloats).copy(from: queries)
+        message.columns(decode.queryFloats..<decode.queryFloats + decode.keyFloats).copy(from: keys)
+        message.columns(decode.queryFloats + decode.keyFloats..<decode.queries.floatCount).copy(from: values)
         let others = plan.world.ranks.filter { $0 != rank }
         let tag = MessageTag(.queries, layer: layer, step: decode.tokens, piece: 0)
         try announce(.attend, layer: layer, tag: tag, to: others)
@@ -40,16 +40,12 @@ extension RingEngine where Wire: ~Copyable {
         decode.seconds.compute += attended.seconds(since: start)
         decode.seconds.exposed += MonotonicClock.now().seconds(since: attended)
         // Always in rank order, so that the bits do not depend on who answered first.
-        let width = heads * layout.valueDim
         let total = decode.partials.floats(rank.index)
         for peer in others {
             let other = decode.partials.floats(peer.index)
-            let bad = kernels.merge(
-                total.slice(columns: 0..<width).reshaped(rows: heads), total.slice(columns: width..<width + heads),
-                with: other.slice(columns: 0..<width).reshaped(rows: heads), other.slice(columns: width..<width + heads))
-            if let head = bad { throw .nonFinite(layer: layer, rank: peer, step: decode.tokens, position: plan.tokens + decode.tokens, head: head) }
+            if let head = partial(total).merge(partial(other)) { throw .nonFinite(layer: layer, rank: peer, step: decode.tokens, position: plan.tokens + decode.tokens, head: head) }
         }
-        out.copy(from: total.slice(columns: 0..<width))
+        out.copy(from: total.columns(0..<heads * layout.valueDim))
     }
 
     /// Leader only: the token's last layer is done.
@@ -70,13 +66,13 @@ extension RingEngine where Wire: ~Copyable {
             for layer in 0..<store.layers {
                 try post(layer: layer, receive: decode.queries.block(0), Self.leader, MessageTag(.queries, layer: layer, step: decode.tokens, piece: 0))
                 try awaitCompletions(1, layer: layer)
-                switch DecodeOrder(rawValue: decode.queries.word(0, DecodeHeader.order)) {
+                switch DecodeOrder(rawValue: decode.queries.header(0, DecodeHeader.order)) {
                 case .finish: return decode.tokens
                 case .attend: break
-                case nil: throw .protocolViolation("order \(decode.queries.word(0, DecodeHeader.order)) is unknown")
+                case nil: throw .protocolViolation("order \(decode.queries.header(0, DecodeHeader.order)) is unknown")
                 }
-                let claimed = (decode.queries.word(0, DecodeHeader.layer), decode.queries.word(0, DecodeHeader.step))
-                guard claimed == (UInt64(layer), UInt64(decode.tokens)) else {
+                let claimed = (decode.queries.header(0, DecodeHeader.layer), decode.queries.header(0, DecodeHeader.step))
+                guard claimed == (layer, decode.tokens) else {
                     throw .protocolViolation("layer \(claimed.0) step \(claimed.1) came instead of layer \(layer) step \(decode.tokens)")
                 }
                 let start = MonotonicClock.now()
@@ -95,9 +91,9 @@ extension RingEngine where Wire: ~Copyable {
     public var decodeSeconds: DecodeSeconds { decode.seconds }
 
     private mutating func announce(_ order: DecodeOrder, layer: Int, tag: MessageTag, to others: [Rank]) throws(EngineError) {
-        decode.queries.setWord(0, DecodeHeader.order, to: order.rawValue)
-        decode.queries.setWord(0, DecodeHeader.layer, to: UInt64(layer))
-        decode.queries.setWord(0, DecodeHeader.step, to: UInt64(decode.tokens))
+        decode.queries.setHeader(0, DecodeHeader.order, to: order.rawValue)
+        decode.queries.setHeader(0, DecodeHeader.layer, to: layer)
+        decode.queries.setHeader(0, DecodeHeader.step, to: decode.tokens)
         for peer in others { try post(layer: layer, send: decode.queries.block(0), peer, tag) }
     }
 
@@ -107,27 +103,30 @@ extension RingEngine where Wire: ~Copyable {
         let block = decode.tokens / KVLayout.blockTokens
         if block % plan.world.count == rank.index {
             let row = block / plan.world.count * KVLayout.blockTokens + decode.tokens % KVLayout.blockTokens
-            let keys = message.slice(columns: decode.queryFloats..<decode.queryFloats + decode.keyFloats)
-            let values = message.slice(columns: decode.queryFloats + decode.keyFloats..<decode.queries.floatCount)
-            if kernels.pack(keys: keys, values: values, into: growth, firstToken: row) != nil {
+            let keys = message.columns(decode.queryFloats..<decode.queryFloats + decode.keyFloats)
+            let values = message.columns(decode.queryFloats + decode.keyFloats..<decode.queries.floatCount)
+            if growth.pack(keys: keys, values: values, at: row) != nil {
                 throw .nonFinite(layer: layer, rank: rank, step: decode.tokens, position: plan.tokens + decode.tokens, head: 0)
             }
         }
         let segments = decodeSegments()
-        let states = (0..<max(segments.count, 1)).map { _ in AttentionState(tokens: heads, heads: 1, valueDim: layout.valueDim) }
-        let queries = message.slice(columns: 0..<decode.queryFloats).reshaped(rows: heads)
+        try decode.makeStates(max(segments.count, 1), heads: heads, valueDim: layout.valueDim)
+        let states = Array(decode.states.prefix(max(segments.count, 1)))
+        let queries = message.columns(0..<decode.queryFloats).split(into: heads)
         let work = DecodeWork(
             segments: segments, states: states, queries: queries, prompt: store.prompt(layer: layer), growth: growth, heads: heads,
             scale: scale, kernels: kernels, scratch: scratch)
         for state in states { state.reset() }
         pool.forEach(segments.count * layout.kvHeads) { task, thread in work.run(task: task, thread: thread) }
-        let partial = decode.partials.floats(slot)
-        let width = heads * layout.valueDim
-        let out = partial.slice(columns: 0..<width).reshaped(rows: heads)
-        let lse = partial.slice(columns: width..<width + heads)
-        if let head = work.collect(out: out, lse: lse) {
+        if let head = work.collect(into: partial(decode.partials.floats(slot)), through: decode.merging) {
             throw .nonFinite(layer: layer, rank: rank, step: decode.tokens, position: plan.tokens + decode.tokens, head: head)
         }
+    }
+
+    /// A partial message's floats as out [heads, valueDim] and its log-sum-exp [1, heads].
+    private func partial(_ message: FloatRows) -> AttentionPartial {
+        let width = heads * layout.valueDim
+        return AttentionPartial(out: message.columns(0..<width).split(into: heads), logSumExp: message.columns(width..<width + heads))
     }
 
     /// The keys this rank holds now, in a fixed order.
@@ -174,22 +173,18 @@ struct DecodeWork: Sendable {
         let group = heads / kvHeads
         let rows = kvHead * group..<(kvHead + 1) * group
         let source = segment.growth ? growth : prompt
-        let blocks = (segment.keyCount + KVLayout.blockTokens - 1) / KVLayout.blockTokens
-        let call = AttentionCall(
-            queries: queries.slice(rows: rows), firstPosition: 0,
-            blocks: source.slice(blocks: segment.firstBlock..<segment.firstBlock + blocks), keyCount: segment.keyCount,
-            firstKeyPosition: 0, kvHead: kvHead, causal: false, scale: scale)
-        kernels.attend(call, into: states[task / kvHeads].slice(head: 0, rows: rows), scratch: scratch[thread])
+        let keys = source.run(firstBlock: segment.firstBlock, tokens: segment.keyCount, at: 0)
+        kernels.attend(
+            queries: queries.rows(rows), firstPosition: 0, keys: keys, kvHead: kvHead, causal: false, scale: scale,
+            into: states[task / kvHeads].rows(rows), scratch: scratch[thread])
     }
 
-    /// Merges the segments in order into `out` [heads, valueDim] and `lse` [1, heads]; returns a head that is not finite.
-    func collect(out: FloatRows, lse: FloatRows) -> Int? {
-        if let bad = kernels.finish(states[0], out: out, lse: lse) { return bad }
+    /// Merges the segments in order into `total`, each through `partial`; returns a head that is not finite.
+    func collect(into total: AttentionPartial, through partial: AttentionPartial) -> Int? {
+        if let bad = states[0].finish(into: total) { return bad }
         for state in states.dropFirst() {
-            let partial = FloatBuffer(rows: heads, columns: prompt.layout.valueDim)
-            let partialLSE = FloatBuffer(rows: 1, columns: heads)
-            if let bad = kernels.finish(state, out: partial.view, lse: partialLSE.view) { return bad }
-            if let bad = kernels.merge(out, lse, with: partial.view, partialLSE.view) { return bad }
+            if let bad = state.finish(into: partial) { return bad }
+            if let bad = total.merge(partial) { return bad }
         }
         return nil
     }

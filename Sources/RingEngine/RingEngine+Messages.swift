@@ -51,6 +51,7 @@ extension RingEngine where Wire: ~Copyable {
             for completion in completions {
                 switch completion.outcome {
                 case .sent, .received: decode.awaited -= 1
+                case .lost where peersMayLeave: decode.awaited -= 1
                 case .lost, .damaged, .cancelled:
                     let reason = wire.lossReason(of: completion.peer) ?? "connection lost"
                     throw .lost(completion.peer, layer: layer, step: decode.tokens, reason: reason)

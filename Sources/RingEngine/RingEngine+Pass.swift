@@ -9,12 +9,12 @@ public struct AttentionInput: Sendable {
     /// Queries after rotation, [own tokens, heads * headDim], own tokens in order of position.
     public var queries: FloatRows
     /// Running state, one row a token and head; reset by the pass, finished by the caller.
-    public var state: AttentionState
+    public var state: HeadStates
     /// Whether a key is visible only to queries at its position and later.
     public var causal: Bool
 
     /// Input of its parts.
-    public init(queries: FloatRows, state: AttentionState, causal: Bool) {
+    public init(queries: FloatRows, state: HeadStates, causal: Bool) {
         self.queries = queries
         self.state = state
         self.causal = causal
@@ -101,7 +101,7 @@ extension RingEngine where Wire: ~Copyable {
     /// Where the keys and values of a step lie on this rank.
     func blockRef(ofStep step: Int, _ run: PassRun) -> BlockRef {
         let bytes = shards[run.pass.schedule[step].kvOwner.index].blockCount * layout.blockByteCount
-        if step == 0 { return BlockRef(region: store.region, offset: store.offset(layer: run.layer, block: 0), byteCount: bytes) }
+        if step == 0 { return BlockRef(region: store.region, offset: store.offset(layer: run.layer), byteCount: bytes) }
         return BlockRef(region: receiveRegions[RingPass.buffer(ofStep: step)], offset: 0, byteCount: bytes)
     }
 

@@ -32,22 +32,35 @@ package struct RingFault: Sendable {
     func action(layer: Int, kvOwner: Rank) -> Action? {
         (self.layer ?? layer) == layer && (self.kvOwner ?? kvOwner) == kvOwner ? action : nil
     }
+}
 
-    static func perform(
-        _ action: Action, _ call: AttentionCall, into state: AttentionStateSlice, kernels: Kernels, scratch: AttentionScratch
-    ) {
-        switch action {
+extension RingFault.Action {
+    /// Does the attention of a tile wrongly.
+    func perform(_ attention: TileAttention, into state: AttentionState, kernels: Kernels, scratch: AttentionScratch) {
+        switch self {
         case .drop: return
         case .twice:
-            kernels.attend(call, into: state, scratch: scratch)
-            kernels.attend(call, into: state, scratch: scratch)
+            attention.perform(into: state, kernels: kernels, scratch: scratch)
+            attention.perform(into: state, kernels: kernels, scratch: scratch)
         case .unweighted:
-            let shape = (rows: call.queries.rows, valueDim: call.blocks.layout.valueDim)
-            let partial = AttentionState(tokens: shape.rows, heads: 1, valueDim: shape.valueDim)
-            partial.reset()
-            let slice = partial.slice(head: 0, rows: 0..<shape.rows)
-            kernels.attend(call, into: slice, scratch: scratch)
-            state.mergeUnweighted(slice)
+            guard let fresh = try? AttentionState.allocate(rows: state.rows, valueDim: state.accumulator.columns) else {
+                preconditionFailure("no memory for a deliberate mistake")
+            }
+            attention.perform(into: fresh, kernels: kernels, scratch: scratch)
+            mergeUnweighted(fresh, into: state)
+        }
+    }
+
+    /// Every partial gets the same weight: both are normalised, and the sum counts partials instead of exponentials.
+    private func mergeUnweighted(_ other: AttentionState, into state: AttentionState) {
+        for row in 0..<state.rows where other.rowSum[0, row] > 0 {
+            let merged = state.rowMax[0, row] == 0 ? state.rowSum[0, row] : 0
+            for column in 0..<state.accumulator.columns {
+                let mine = merged > 0 ? state.accumulator[row, column] : 0
+                state.accumulator[row, column] = mine + other.accumulator[row, column] / other.rowSum[0, row]
+            }
+            state.rowMax[0, row] = 0
+            state.rowSum[0, row] = merged + 1
         }
     }
 }

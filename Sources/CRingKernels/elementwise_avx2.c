@@ -1,0 +1,12 @@
+// The vector helpers for AVX2 and FMA. The text is elementwise_body.h and normals_body.h.
+#if defined(__x86_64__)
+#include "internal.h"
+
+#include <math.h>
+
+#define RING_ISA(name) name##_avx2
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#include "elementwise_body.h"
+#include "normals_body.h"
+#pragma clang attribute pop
+#endif

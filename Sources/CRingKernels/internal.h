@@ -1,0 +1,134 @@
+// What the C files share among themselves: tile sizes, the functions behind the walk over tiles, bf16 rounding.
+#ifndef RING_INTERNAL_H
+#define RING_INTERNAL_H
+
+#include "ring_kernels.h"
+
+#include <string.h>
+
+enum {
+    RING_STRIP = 6,        // query rows of one micro-kernel
+    RING_QUERY_TILE = 96,  // query rows that share a key tile while it lies in L2
+    RING_KEY_TILE = 512,   // keys of one pass: 8 blocks; K and V of a head, f32, d = 128: 512 KiB
+    RING_DIM_MAX = 256,
+};
+
+#define RING_LOG2E 1.4426950408889634074
+#define RING_LN2 0.69314718055994530942
+
+// One strip of query rows against one key tile: the argument of the three steps of a pass.
+typedef struct ring_strip {
+    int32_t rows;                  // 1 ... RING_STRIP
+    int32_t keys;                  // keys visible to the last row, 1 ... RING_KEY_TILE
+    int32_t counts[RING_STRIP];    // keys visible to each row, 0 ... keys, ascending
+    int32_t head_dim, value_dim;
+    const void *q;                 // packed by pack_queries
+    const uint8_t *k, *v;          // pages of the tile's first block
+    int64_t block_stride;
+    const uint8_t *next_k, *next_v; // what this strip fetches of the next tile's pages, see ring_multiply; never read
+    int64_t next_stride;           // bytes between blocks there
+    float *scores;                 // [RING_STRIP][RING_KEY_TILE], then the weights
+    void *weights;                 // [RING_STRIP][RING_KEY_TILE] in the form that `values` reads; may be `scores`
+    float *acc;
+    int64_t acc_stride;
+    float *row_max, *row_sum;
+    float exponent_scale;          // scale * log2(e)
+} ring_strip;
+
+// The steps of a pass, one set per instruction set and element.
+typedef struct ring_tile_steps {
+    void (*pack_queries)(const float *q, int64_t stride, int32_t rows, int32_t head_dim, void *packed);
+    void (*scores)(const ring_strip *strip);
+    void (*softmax)(const ring_strip *strip);
+    void (*values)(const ring_strip *strip);
+    // Where set, key tiles are widened to f32 pages in scratch before the strips read them: one page row of bf16 pairs
+    // becomes two f32 rows. NULL: the steps read the pages as they are.
+    void (*widen_pairs)(const uint32_t *pairs, int64_t count, float *even, float *odd);
+} ring_tile_steps;
+
+#define RING_TEMPLATE static inline __attribute__((always_inline))
+
+// One function for each number of rows, and the switch between them.
+#define RING_STRIP_STEP(name, template, kind)                                                                          \
+    static __attribute__((noinline)) void name##_1(const ring_strip *strip) { template(kind, 1, strip); }              \
+    static __attribute__((noinline)) void name##_2(const ring_strip *strip) { template(kind, 2, strip); }              \
+    static __attribute__((noinline)) void name##_3(const ring_strip *strip) { template(kind, 3, strip); }              \
+    static __attribute__((noinline)) void name##_4(const ring_strip *strip) { template(kind, 4, strip); }              \
+    static __attribute__((noinline)) void name##_5(const ring_strip *strip) { template(kind, 5, strip); }              \
+    static __attribute__((noinline)) void name##_6(const ring_strip *strip) { template(kind, 6, strip); }              \
+    static void name(const ring_strip *strip) {                                                                        \
+        static void (*const by_rows[])(const ring_strip *) = {name##_1, name##_2, name##_3, name##_4, name##_5, name##_6}; \
+        by_rows[strip->rows - 1](strip);                                                                               \
+    }
+
+// Walks query tiles, key tiles and strips, skipping what no row sees.
+void ring_attention_walk(const ring_attention_call *call, const ring_tile_steps *steps);
+
+// Packed queries: row i of a strip starts i * RING_DIM_MAX dwords after its beginning.
+void ring_pack_queries_f32(const float *q, int64_t stride, int32_t rows, int32_t head_dim, void *packed);
+void ring_pack_queries_rounded(const float *q, int64_t stride, int32_t rows, int32_t head_dim, void *packed); // to bf16 and back
+void ring_pack_queries_pairs(const float *q, int64_t stride, int32_t rows, int32_t head_dim, void *packed);   // bf16
+
+// The functions of one instruction set, defined in attention_<isa>.c, peaks.c and (through elementwise_body.h)
+// elementwise_<isa>.c.
+// Query rows from which widening a bf16 key tile once pays for itself against widening it in every strip.
+enum { RING_WIDEN_ROWS = 4 * RING_STRIP };
+
+void ring_attend_scalar(const ring_attention_call *call);
+void ring_attend_avx2(const ring_attention_call *call);
+void ring_attend_avx512(const ring_attention_call *call);
+void ring_attend_avx512bf16(const ring_attention_call *call);
+extern const ring_tile_steps ring_steps_avx512_f32;
+
+double ring_peak_f32_scalar(int64_t rounds);
+double ring_peak_f32_avx2(int64_t rounds);
+double ring_peak_f32_avx512(int64_t rounds);
+double ring_peak_bf16_avx512bf16(int64_t rounds);
+
+#define RING_DECLARE_ELEMENTWISE(isa)                                                                                  \
+    void ring_rms_norm_##isa(const float *x, int64_t x_stride, int64_t rows, int64_t groups, int64_t columns,          \
+                             const float *weight, double epsilon, float *out, int64_t out_stride);                     \
+    void ring_silu_multiply_##isa(const float *gate, int64_t gate_stride, const float *up, int64_t up_stride,          \
+                                  int64_t rows, int64_t columns, float *out, int64_t out_stride);                      \
+    void ring_add_##isa(float *x, int64_t x_stride, const float *y, int64_t y_stride, int64_t rows, int64_t columns);  \
+    void ring_add_bias_##isa(float *x, int64_t x_stride, const float *bias, int64_t rows, int64_t columns);            \
+    void ring_widen_##isa(const void *source, ring_element element, int64_t count, float *out);                        \
+    void ring_narrow_bf16_##isa(const float *source, int64_t count, uint16_t *out);                                    \
+    void ring_gemv_##isa(const float *x, int64_t x_stride, int64_t rows, const float *weight, int64_t weight_stride,   \
+                         int64_t outputs, int64_t inputs, float *out, int64_t out_stride);                             \
+    void ring_normals_##isa(uint64_t seed, uint64_t tensor, uint64_t first, int64_t count, float *out);
+
+RING_DECLARE_ELEMENTWISE(scalar)
+RING_DECLARE_ELEMENTWISE(avx2)
+RING_DECLARE_ELEMENTWISE(avx512)
+
+// Keys [0, result) of a run of `keys` keys from position k_first are visible to a query at `position`.
+static inline int64_t ring_visible(int64_t position, int64_t k_first, int64_t keys, int32_t causal) {
+    if (!causal) return keys;
+    int64_t count = position - k_first + 1;
+    return count < 0 ? 0 : count > keys ? keys : count;
+}
+
+static inline float ring_float_of_bits(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline uint32_t ring_bits_of_float(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static inline float ring_widen_bf16(uint16_t value) { return ring_float_of_bits((uint32_t)value << 16); }
+
+// Round to nearest even; a NaN stays a (quiet) NaN.
+static inline uint16_t ring_round_bf16(float value) {
+    uint32_t bits = ring_bits_of_float(value);
+    uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    uint32_t quiet = (bits >> 16) | 0x40;
+    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? quiet : rounded);
+}
+
+#endif

@@ -1,0 +1,40 @@
+// One constant table of functions per instruction set, and the test of what this CPU and its operating system can run.
+// A further architecture (NEON) adds its table here and its files beside the others.
+#include "internal.h"
+
+#include <stddef.h>
+
+#define RING_TABLE(attention, elementwise, f32, bf16, isa_value)                                                       \
+    {                                                                                                                  \
+        .isa = isa_value, .attend = ring_attend_##attention, .rms_norm = ring_rms_norm_##elementwise,                  \
+        .silu_multiply = ring_silu_multiply_##elementwise, .add = ring_add_##elementwise,                              \
+        .add_bias = ring_add_bias_##elementwise, .widen = ring_widen_##elementwise,                                    \
+        .narrow_bf16 = ring_narrow_bf16_##elementwise, .gemv = ring_gemv_##elementwise,                                \
+        .normals = ring_normals_##elementwise, .peak_f32 = f32, .peak_bf16 = bf16,                                     \
+    }
+
+static const ring_kernel_table table_scalar =
+    RING_TABLE(scalar, scalar, ring_peak_f32_scalar, ring_peak_f32_scalar, RING_ISA_SCALAR);
+
+#if defined(__x86_64__)
+static const ring_kernel_table table_avx2 =
+    RING_TABLE(avx2, avx2, ring_peak_f32_avx2, ring_peak_f32_avx2, RING_ISA_AVX2);
+static const ring_kernel_table table_avx512 =
+    RING_TABLE(avx512, avx512, ring_peak_f32_avx512, ring_peak_f32_avx512, RING_ISA_AVX512);
+static const ring_kernel_table table_avx512bf16 =
+    RING_TABLE(avx512bf16, avx512, ring_peak_f32_avx512, ring_peak_bf16_avx512bf16, RING_ISA_AVX512BF16);
+#endif
+
+// __builtin_cpu_supports also asks whether the operating system saves the wide registers (XGETBV).
+const ring_kernel_table *ring_kernels(ring_isa isa) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+                    && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    if (isa == RING_ISA_AVX2) return avx2 ? &table_avx2 : NULL;
+    if (isa == RING_ISA_AVX512) return avx512 ? &table_avx512 : NULL;
+    if (isa == RING_ISA_AVX512BF16) return avx512 && __builtin_cpu_supports("avx512bf16") ? &table_avx512bf16 : NULL;
+#endif
+    return isa == RING_ISA_SCALAR ? &table_scalar : NULL;
+}

@@ -1,0 +1,93 @@
+// What Swift says badly: CRC32C instructions, thread creation with a name and a CPU, anonymous memory, epoll's packed
+// structs, and socket calls whose arguments are unions. No tensor, no policy; every function returns errno values.
+#ifndef CRINGSYSTEM_H
+#define CRINGSYSTEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// CRC32C (Castagnoli, reflected polynomial 0x82F63B78) of `count` bytes, continuing `crc`; begin with 0.
+// ring_crc32c(ring_crc32c(0, a), b) equals the checksum of a followed by b.
+uint32_t ring_crc32c(uint32_t crc, const void *_Nullable bytes, size_t count);
+// The same by tables, whatever the processor; the twin against which the fast one is tested.
+uint32_t ring_crc32c_portable(uint32_t crc, const void *_Nullable bytes, size_t count);
+// True when ring_crc32c uses the processor's instruction.
+bool ring_crc32c_is_accelerated(void);
+
+// Starts a thread that calls body(context). `name` is cut to 15 bytes. `cpu` < 0 means anywhere. Returns 0 and the
+// thread in *handle, or an errno value; when the CPU is not allowed nothing is started and the value is EINVAL.
+int ring_thread_start(const char *_Nonnull name, int cpu, void (*_Nonnull body)(void *_Nullable), void *_Nullable context,
+                      uintptr_t *_Nonnull handle);
+// Waits for the end of the thread. Once for each handle.
+int ring_thread_join(uintptr_t handle);
+// Gives up the right to join.
+int ring_thread_detach(uintptr_t handle);
+// True when the calling thread is the one of `handle`.
+bool ring_thread_is_current(uintptr_t handle);
+// Number of CPUs the process may run on, and whether it may run on `cpu`.
+int ring_cpu_count(void);
+bool ring_cpu_is_allowed(int cpu);
+
+// Nanoseconds of CLOCK_MONOTONIC.
+int64_t ring_clock_nanoseconds(void);
+
+// Zeroed anonymous memory, not reserved in swap, aligned to 2 MiB when `huge` asks for transparent huge pages, else to
+// a page. Returns NULL and an errno value in *error.
+void *_Nullable ring_memory_map(size_t count, bool huge, int *_Nonnull error);
+int ring_memory_unmap(void *_Nonnull base, size_t count);
+// Gives the pages back; the memory reads as zero afterwards.
+int ring_memory_discard(void *_Nonnull base, size_t count);
+size_t ring_page_size(void);
+
+// eventfd as a doorbell: nonblocking, close-on-exec. Functions return a descriptor or -errno.
+int ring_event_create(void);
+void ring_event_signal(int descriptor);
+void ring_event_drain(int descriptor);
+// Sleeps until the descriptor is readable or the time is over. 1 readable, 0 time over, -errno.
+int ring_event_wait(int descriptor, int64_t nanoseconds);
+
+// One readiness report. `events` is a set of the bits below.
+typedef struct {
+    uint64_t key;
+    uint32_t events;
+} ring_poll_event;
+static const uint32_t ring_poll_readable = 1;
+static const uint32_t ring_poll_writable = 2;
+static const uint32_t ring_poll_hangup = 4;
+
+int ring_poll_create(void);
+// Adds (or changes, when `change`) the interest in a descriptor; level-triggered.
+int ring_poll_watch(int poll, int descriptor, uint64_t key, bool readable, bool writable, bool change);
+int ring_poll_forget(int poll, int descriptor);
+// Number of events written (at most `limit`, at most 64), 0 when the time is over, or -errno. `milliseconds` < 0: for ever.
+int ring_poll_wait(int poll, ring_poll_event *_Nonnull events, int limit, int milliseconds);
+
+// Sockets. Every descriptor is nonblocking and close-on-exec. Functions return a descriptor, 0, a count, or -errno.
+int ring_socket_listen(const char *_Nonnull host, uint16_t port, int backlog, uint16_t *_Nonnull bound_port);
+// A connection that was waiting, or -EAGAIN. The peer's numeric address goes to `address`.
+int ring_socket_accept(int listener, char *_Nonnull address, size_t address_limit);
+// Begins to connect; the descriptor turns writable when it is decided. -EHOSTUNREACH when the name has no address.
+int ring_socket_dial(const char *_Nonnull host, uint16_t port);
+// 0 or the errno value with which a connect failed.
+int ring_socket_error(int descriptor);
+// TCP_NODELAY, keepalive, user timeout, buffers as large as the system allows up to `buffer_bytes` (0: leave alone).
+int ring_socket_tune(int descriptor, int buffer_bytes, int user_timeout_milliseconds);
+int ring_socket_shutdown_write(int descriptor);
+int ring_socket_close(int descriptor);
+
+// A run of bytes; the layout of struct iovec.
+typedef struct {
+    void *_Nullable base;
+    size_t count;
+} ring_bytes;
+// Bytes moved, 0 at the end of the stream (reads), or -errno; never raises SIGPIPE.
+int64_t ring_socket_read(int descriptor, const ring_bytes *_Nonnull runs, int count);
+int64_t ring_socket_write(int descriptor, const ring_bytes *_Nonnull runs, int count);
+
+// Fills with bytes from the kernel's random source. 0 or an errno value.
+int ring_random_fill(void *_Nonnull bytes, size_t count);
+// Writes one line to stderr.
+void ring_stderr_line(const char *_Nonnull line);
+
+#endif

@@ -1,0 +1,67 @@
+// One rank's part of a job: everything a worker must know before it can load and connect.
+
+import RingCore
+
+/// Another worker of the same job, as seen on the data plane.
+public struct Peer: Hashable, Sendable, Codable {
+    /// Address on which its data plane listens.
+    public var host: String
+    /// Port on which its data plane listens.
+    public var port: Int
+    /// Name of the worker.
+    public var worker: String
+
+    /// A peer of its parts.
+    public init(host: String, port: Int, worker: String) {
+        self.host = host
+        self.port = port
+        self.worker = worker
+    }
+}
+
+/// One rank's part of a job.
+public struct Assignment: Hashable, Sendable, Codable {
+    /// The job.
+    public var job: JobNumber
+    /// The membership version under which the ring was made; every frame of the data plane carries it.
+    public var epoch: Epoch
+    /// This worker's place in the ring.
+    public var rank: Int
+    /// Number of ranks.
+    public var world: Int
+    /// Every rank's address, by rank; this worker's own is among them.
+    public var peers: [Peer]
+    /// 32 random bytes in hex that each peer must prove to know when it connects.
+    public var secret: String
+    /// Tokens that are dealt.
+    public var tokens: Int
+    /// How they are dealt.
+    public var layout: ShardPlan.Layout
+    /// Compute threads of this worker.
+    public var threads: Int
+    /// This worker's place among the job's workers on its machine, `0 ..< localCount`: which cores are its own.
+    public var localIndex: Int
+    /// The job's workers on this machine.
+    public var localCount: Int
+    /// What to do.
+    public var spec: JobSpec
+
+    /// An assignment of its parts.
+    public init(
+        job: JobNumber, epoch: Epoch, rank: Int, peers: [Peer], secret: String, threads: Int, localIndex: Int,
+        localCount: Int, spec: JobSpec
+    ) {
+        self.job = job
+        self.epoch = epoch
+        self.rank = rank
+        world = peers.count
+        self.peers = peers
+        self.secret = secret
+        tokens = spec.tokens
+        layout = spec.layout
+        self.threads = threads
+        self.localIndex = localIndex
+        self.localCount = localCount
+        self.spec = spec
+    }
+}

@@ -1,0 +1,81 @@
+// What a submitter wants done, and what can be said against it before anybody works on it.
+
+import RingCore
+
+/// What a submitter wants done.
+public struct Submission: Hashable, Sendable {
+    /// What to do.
+    public var spec: JobSpec
+    /// How many workers do it.
+    public var workers: Int
+    /// Compute threads of each; `nil` shares the cores of a machine among its workers.
+    public var threads: Int?
+    /// 32 random bytes in hex for the job's data plane; drawn by the shell, since a machine draws nothing.
+    public var secret: String
+
+    /// A submission of its parts.
+    public init(spec: JobSpec, workers: Int, threads: Int?, secret: String) {
+        self.spec = spec
+        self.workers = workers
+        self.threads = threads
+        self.secret = secret
+    }
+}
+
+extension Submission {
+    /// What is wrong with it, as a sentence; `nil` if nothing is. The files it names are the submitter's and the workers' to check.
+    var objection: String? {
+        if workers < 1 || workers > Limits.ranks { return "a job has 1 to \(Limits.ranks) workers, got \(workers)" }
+        if let threads, threads < 1 || threads > 1024 { return "a worker has 1 to 1024 threads, got \(threads)" }
+        if spec.tokens < 1 || spec.tokens > Limits.tokens { return "a context has 1 to \(Limits.tokens) tokens, got \(spec.tokens)" }
+        switch spec {
+        case .generate(let spec): return spec.objection
+        case .attend(let spec): return spec.objection
+        }
+    }
+}
+
+extension GenerateSpec {
+    var objection: String? {
+        if modelFolder.isEmpty || modelFolder.utf8.count > ControlLimits.textBytes { return "a model folder is needed" }
+        if maxTokens < 0 || maxTokens > ControlLimits.tokensGenerated {
+            return "max_tokens is 0 to \(ControlLimits.tokensGenerated), got \(maxTokens)"
+        }
+        if !(temperature >= 0 && temperature <= 100) { return "temperature is 0 to 100, got \(temperature)" }
+        if !(topP > 0 && topP <= 1) { return "top_p is above 0 and at most 1, got \(topP)" }
+        if topK < 0 { return "top_k is 0 (no limit) or more, got \(topK)" }
+        if stopTokens.count > ControlLimits.stopTokens { return "at most \(ControlLimits.stopTokens) stop tokens, got \(stopTokens.count)" }
+        if let rows = logitsRows {
+            if rows.count > ControlLimits.rowRanges { return "at most \(ControlLimits.rowRanges) ranges of logits rows" }
+            var end = 0
+            for range in rows {
+                guard range.start >= end, range.count >= 1, range.count <= promptTokenCount - range.start else {
+                    return "logits rows \(range.start)+\(range.count) do not follow the ones before or leave the prompt of "
+                        + "\(promptTokenCount) tokens"
+                }
+                end = range.start + range.count
+            }
+        }
+        return nil
+    }
+}
+
+extension AttendSpec {
+    var objection: String? {
+        if shape.kvHeads < 1 || shape.heads < 1 || shape.heads % shape.kvHeads != 0 {
+            return "heads must be a multiple of kv_heads, got \(shape.heads) and \(shape.kvHeads)"
+        }
+        for (name, width) in [("head_dim", shape.headDim), ("v_dim", shape.valueDim)]
+        where width < 32 || width > 256 || width % 8 != 0 {
+            return "\(name) is a multiple of 8 from 32 to 256, got \(width)"
+        }
+        if let scale, !(scale.isFinite && scale > 0) { return "scale is a positive number, got \(scale)" }
+        if let rows = outputRows {
+            if rows.count > ControlLimits.rowRanges { return "at most \(ControlLimits.rowRanges) output rows" }
+            if zip(rows, rows.dropFirst()).contains(where: { $0 >= $1 }) || rows.contains(where: { $0 < 0 || $0 >= shape.tokens }) {
+                return "output rows must ascend and lie in the \(shape.tokens) tokens"
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,92 @@
+// JSON of directives and reports: one object a line with a `type`, so that a session can be read and played with curl.
+
+import RingCore
+
+extension WorkerDirective: Codable {
+    private enum Key: String, CodingKey { case type, assignment, job, reason }
+
+    /// `{"type":"prepare","assignment":{...}}`, `{"type":"start","job":1}`, `{"type":"abort","job":1,"reason":R}`, `{"type":"stop"}`.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: Key.self)
+        switch try fields.decode(String.self, forKey: .type) {
+        case "prepare": self = .prepare(try fields.decode(Assignment.self, forKey: .assignment))
+        case "start": self = .start(try fields.decode(JobNumber.self, forKey: .job))
+        case "abort":
+            self = .abort(
+                try fields.decode(JobNumber.self, forKey: .job), reason: try fields.decode(String.self, forKey: .reason))
+        case "stop": self = .stop
+        case let other:
+            throw DecodingError.dataCorruptedError(forKey: .type, in: fields, debugDescription: "unknown directive \(other)")
+        }
+    }
+
+    /// The form that `init(from:)` reads.
+    public func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: Key.self)
+        switch self {
+        case .prepare(let assignment):
+            try fields.encode("prepare", forKey: .type)
+            try fields.encode(assignment, forKey: .assignment)
+        case .start(let job):
+            try fields.encode("start", forKey: .type)
+            try fields.encode(job, forKey: .job)
+        case .abort(let job, let reason):
+            try fields.encode("abort", forKey: .type)
+            try fields.encode(job, forKey: .job)
+            try fields.encode(reason, forKey: .reason)
+        case .stop:
+            try fields.encode("stop", forKey: .type)
+        }
+    }
+}
+
+extension WorkerReport: Codable {
+    private enum Key: String, CodingKey { case type, job, progress, index, id, summary, code, message, lostRank }
+
+    /// `{"type":"token","job":1,"index":0,"id":17}` and so on, one form a case.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: Key.self)
+        let job = try fields.decode(JobNumber.self, forKey: .job)
+        switch try fields.decode(String.self, forKey: .type) {
+        case "ready": self = .ready(job)
+        case "progress": self = .progress(job, try fields.decode(WorkerProgress.self, forKey: .progress))
+        case "token":
+            self = .token(
+                job, index: try fields.decode(Int.self, forKey: .index), id: try fields.decode(UInt32.self, forKey: .id))
+        case "finished": self = .finished(job, try fields.decode(WorkerSummary.self, forKey: .summary))
+        case "failed":
+            self = .failed(
+                job, try fields.decode(FailureCode.self, forKey: .code),
+                message: try fields.decode(String.self, forKey: .message),
+                lostRank: try fields.decodeIfPresent(Int.self, forKey: .lostRank))
+        case "stopped": self = .stopped(job)
+        case let other:
+            throw DecodingError.dataCorruptedError(forKey: .type, in: fields, debugDescription: "unknown report \(other)")
+        }
+    }
+
+    /// The form that `init(from:)` reads.
+    public func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: Key.self)
+        try fields.encode(job, forKey: .job)
+        switch self {
+        case .ready: try fields.encode("ready", forKey: .type)
+        case .progress(_, let progress):
+            try fields.encode("progress", forKey: .type)
+            try fields.encode(progress, forKey: .progress)
+        case .token(_, let index, let id):
+            try fields.encode("token", forKey: .type)
+            try fields.encode(index, forKey: .index)
+            try fields.encode(id, forKey: .id)
+        case .finished(_, let summary):
+            try fields.encode("finished", forKey: .type)
+            try fields.encode(summary, forKey: .summary)
+        case .failed(_, let code, let message, let lostRank):
+            try fields.encode("failed", forKey: .type)
+            try fields.encode(code, forKey: .code)
+            try fields.encode(message, forKey: .message)
+            try fields.encodeIfPresent(lostRank, forKey: .lostRank)
+        case .stopped: try fields.encode("stopped", forKey: .type)
+        }
+    }
+}

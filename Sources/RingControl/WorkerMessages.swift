@@ -1,0 +1,159 @@
+// What a coordinator and a worker say to each other: one registration, directives down, reports up.
+
+import RingCore
+
+/// What a worker says of itself when it joins.
+public struct WorkerRegistration: Hashable, Sendable, Codable {
+    /// Its name, unique among the living workers of a coordinator. Ranks are given in the order of names.
+    public var name: String
+    /// Its process number, for people.
+    public var pid: Int
+    /// The name of its machine: workers that share it share cores.
+    public var machine: String
+    /// The kernel table it chose.
+    public var isa: String
+    /// Cores it may run on.
+    public var cpus: Int
+    /// NUMA nodes of its machine.
+    public var numaNodes: Int
+    /// Memory of its machine, in bytes.
+    public var memoryBytes: Int
+    /// Address on which its data plane listens.
+    public var dataHost: String
+    /// Port on which its data plane listens.
+    public var dataPort: Int
+    /// Version of its program; another one than the coordinator's is refused.
+    public var version: String
+
+    /// A registration of its parts.
+    public init(
+        name: String, pid: Int, machine: String, isa: String, cpus: Int, numaNodes: Int, memoryBytes: Int, dataHost: String,
+        dataPort: Int, version: String
+    ) {
+        self.name = name
+        self.pid = pid
+        self.machine = machine
+        self.isa = isa
+        self.cpus = cpus
+        self.numaNodes = numaNodes
+        self.memoryBytes = memoryBytes
+        self.dataHost = dataHost
+        self.dataPort = dataPort
+        self.version = version
+    }
+}
+
+/// What a worker is told.
+public enum WorkerDirective: Hashable, Sendable {
+    /// Load, connect, and report `ready`.
+    case prepare(Assignment)
+    /// Every rank is ready: run.
+    case start(JobNumber)
+    /// Give the job up, and report `stopped`.
+    case abort(JobNumber, reason: String)
+    /// End the process.
+    case stop
+}
+
+/// How far a worker is.
+public struct WorkerProgress: Hashable, Sendable, Codable {
+    /// What it is doing. A later phase never goes back to an earlier one.
+    public enum Phase: String, Hashable, Sendable, Codable, CaseIterable {
+        /// Reading weights or inputs, connecting.
+        case loading
+        /// Passing the prompt through the model.
+        case prefill
+        /// Generating tokens.
+        case decode
+        /// Attention alone.
+        case attend
+    }
+
+    /// What it is doing.
+    public var phase: Phase
+    /// The layer it is in, counted from zero.
+    public var layer: Int
+    /// Layers in all.
+    public var layers: Int
+    /// The ring step (decode: the token) it is in, counted from zero.
+    public var step: Int
+    /// Ring steps (decode: tokens wanted) in all.
+    public var steps: Int
+    /// Of its own tokens, how many are done; a token half-way through the layers counts half.
+    public var tokensDone: Int
+    /// Its own tokens.
+    public var tokensTotal: Int
+
+    /// Progress of its parts.
+    public init(phase: Phase, layer: Int, layers: Int, step: Int, steps: Int, tokensDone: Int, tokensTotal: Int) {
+        self.phase = phase
+        self.layer = layer
+        self.layers = layers
+        self.step = step
+        self.steps = steps
+        self.tokensDone = tokensDone
+        self.tokensTotal = tokensTotal
+    }
+}
+
+/// What a worker did, in figures.
+public struct WorkerSummary: Hashable, Sendable, Codable {
+    /// Its place in the ring.
+    public var rank: Int
+    /// Tokens it owned.
+    public var tokensOwned = 0
+    /// Seconds for reading weights or inputs and connecting.
+    public var loadSeconds = 0.0
+    /// Seconds of prefill, or of attention.
+    public var prefillSeconds = 0.0
+    /// Seconds of decode.
+    public var decodeSeconds = 0.0
+    /// Seconds in which the engine computed.
+    public var computeSeconds = 0.0
+    /// Seconds in which the engine had nothing to do but wait for communication.
+    public var exposedSeconds = 0.0
+    /// Bytes it sent on the data plane.
+    public var bytesSent = 0
+    /// Bytes it received on the data plane.
+    public var bytesReceived = 0
+    /// Floating-point operations it did.
+    public var flops = 0.0
+    /// Ring steps it took.
+    public var steps = 0
+    /// The most memory it held, in bytes.
+    public var peakResidentBytes = 0
+    /// Payloads that were asked for again.
+    public var retransmissions = 0
+    /// The kernel table it used.
+    public var isa = ""
+    /// The answer; only the leading rank gives it.
+    public var generatedTokens: [UInt32]?
+
+    /// The figures of `rank`, all zero.
+    public init(rank: Int) { self.rank = rank }
+}
+
+/// What a worker reports.
+public enum WorkerReport: Hashable, Sendable {
+    /// Loaded and connected.
+    case ready(JobNumber)
+    /// How far it is. Only the newest counts, so they may be thinned out.
+    case progress(JobNumber, WorkerProgress)
+    /// Token `index` of the answer. Only the leading rank reports them, in order.
+    case token(JobNumber, index: Int, id: UInt32)
+    /// Done.
+    case finished(JobNumber, WorkerSummary)
+    /// It could not go on. `lostRank`: because that rank is gone.
+    case failed(JobNumber, FailureCode, message: String, lostRank: Int?)
+    /// It gave the job up as it was told to.
+    case stopped(JobNumber)
+
+    /// The job that is meant.
+    public var job: JobNumber {
+        switch self {
+        case .ready(let job), .progress(let job, _), .token(let job, _, _), .finished(let job, _), .failed(let job, _, _, _),
+            .stopped(let job):
+            job
+        }
+    }
+}

@@ -1,0 +1,25 @@
+// Every bound of the server and of the processes it starts, each with what raising it would cost.
+
+/// Bounds of the HTTP server and of the embedded cluster.
+public enum CoordinatorLimits {
+    /// Most bytes of a JSON body: 65,536 row ranges of a specification fit.
+    public static let jsonBytes = 4 << 20
+    /// Most bytes of one batch of reports: a job's summaries and thousands of tokens fit.
+    public static let reportBytes = 1 << 20
+    /// Most bytes of one piece of a prompt, either way: 4,194,304 tokens. Held in memory once a request.
+    public static let promptBytes = 16 << 20
+    /// Most bytes of prompts of all open jobs together: 4 bytes a token for 2^28 tokens.
+    public static let promptStoreBytes = 1 << 30
+    /// Most header fields of a request; the parser bounds their bytes to 80 KiB.
+    public static let headerFields = 64
+    /// Most connections at a time: a worker has two, a follower one.
+    public static let connections = 4096
+    /// Seconds between two blank lines on an idle stream. A reader that misses several knows that the server is gone.
+    public static let keepAliveSeconds = 1.0
+    /// Most directives that wait for a worker which does not read; beyond it the worker is given up.
+    public static let directivesQueued = 256
+    /// The last bytes of a worker's stderr that are kept to explain its end.
+    public static let stderrTailBytes = 8192
+    /// Seconds that a worker gets to end after SIGTERM before it is killed.
+    public static let stopGraceSeconds = 2.0
+}

@@ -1,0 +1,34 @@
+// The token ids of open jobs. Workers fetch only their own chunks, so that a prompt crosses the wire once in all.
+
+import RingControl
+
+/// One job's prompt, which comes in pieces, in order or not.
+package struct StoredPrompt {
+    package private(set) var ids: [UInt32]
+    private var isPresent: [Range<Int>] = []
+
+    package init(tokens: Int) { ids = [UInt32](repeating: 0, count: tokens) }
+
+    package var isWhole: Bool { isPresent.count == 1 && isPresent[0] == ids.indices }
+    var byteCount: Int { ids.count * 4 }
+
+    /// Stores a piece; pieces may overlap. False if it does not fit.
+    package mutating func store(_ piece: [UInt32], at start: Int) -> Bool {
+        guard start >= 0, start <= ids.count, piece.count <= ids.count - start, !piece.isEmpty else { return false }
+        ids.replaceSubrange(start..<start + piece.count, with: piece)
+        var merged = start..<start + piece.count
+        isPresent.removeAll { range in
+            guard range.lowerBound <= merged.upperBound && merged.lowerBound <= range.upperBound else { return false }
+            merged = min(range.lowerBound, merged.lowerBound)..<max(range.upperBound, merged.upperBound)
+            return true
+        }
+        isPresent.append(merged)
+        return true
+    }
+
+    /// The ids of a run; `nil` if it leaves the prompt.
+    package func piece(start: Int, count: Int) -> ArraySlice<UInt32>? {
+        guard start >= 0, count >= 0, start <= ids.count, count <= ids.count - start else { return nil }
+        return ids[start..<start + count]
+    }
+}

@@ -1,0 +1,87 @@
+// One child process: the same program with the verb `worker`. Its token comes through its stdin, and stdin stays open for as
+// long as this process lives: when this process ends in whatever way, the kernel closes the pipe and the child ends
+// itself. (A parent-death signal would do the same, but Linux sends it when the *thread* that started the child ends.)
+
+import Foundation
+import Synchronization
+
+/// A worker's process.
+final class WorkerProcess: Sendable {
+    let name: String
+    /// Foundation's object is not Sendable; it is only touched under the lock.
+    private let process: Mutex<Process>
+    private let stdin = Pipe()
+    private let tail = Mutex(Data())
+    /// One element when the process has ended: how, as the rest of a sentence.
+    let ended: AsyncStream<String>
+
+    /// Starts `binary worker ...`, in a process group of its own, so that a terminal's Ctrl-C reaches only us.
+    init(
+        name: String, binary: String, arguments: [String], token: JoinToken, environment: [String: String],
+        mirror: (@Sendable (String) -> Void)?
+    ) throws {
+        self.name = name
+        let child = Process()
+        child.executableURL = URL(filePath: binary)
+        child.arguments = ["worker", "--name", name, "--token-stdin"] + arguments
+        child.environment = environment
+        child.standardInput = stdin
+        child.standardOutput = FileHandle.nullDevice
+        let stderr = Pipe()
+        child.standardError = stderr
+        let (ended, announce) = AsyncStream<String>.makeStream()
+        self.ended = ended
+        child.terminationHandler = { process in
+            announce.yield(Self.describe(process))
+            announce.finish()
+        }
+        process = Mutex(child)
+        stderr.fileHandleForReading.readabilityHandler = { [weak self] handle in
+            let bytes = handle.availableData
+            if bytes.isEmpty { handle.readabilityHandler = nil }
+            self?.keep(bytes)
+            if let mirror, !bytes.isEmpty { mirror(String(decoding: bytes, as: UTF8.self)) }
+        }
+        try process.withLock { try $0.run() }
+        // A child that is gone already is told by its exit, not by the broken pipe.
+        try? stdin.fileHandleForWriting.write(contentsOf: Data((token.text + "\n").utf8))
+    }
+
+    private static func describe(_ process: Process) -> String {
+        if process.terminationReason == .uncaughtSignal { return "was killed by \(signalName(process.terminationStatus))" }
+        return "ended with exit code \(process.terminationStatus)"
+    }
+
+    private static func signalName(_ number: Int32) -> String {
+        switch number {
+        case SIGKILL: "SIGKILL (if nobody did it on purpose, the kernel may have, for lack of memory: see dmesg)"
+        case SIGTERM: "SIGTERM"
+        case SIGINT: "SIGINT"
+        case SIGSEGV: "SIGSEGV"
+        case SIGILL: "SIGILL"
+        case SIGABRT: "SIGABRT"
+        case SIGBUS: "SIGBUS"
+        case SIGTRAP: "SIGTRAP"
+        case SIGHUP: "SIGHUP"
+        default: "signal \(number)"
+        }
+    }
+
+    private func keep(_ bytes: Data) {
+        tail.withLock { tail in
+            tail.append(bytes)
+            if tail.count > CoordinatorLimits.stderrTailBytes { tail = Data(tail.suffix(CoordinatorLimits.stderrTailBytes)) }
+        }
+    }
+
+    /// The last of what it wrote on its stderr.
+    var stderrTail: String { tail.withLock { String(decoding: $0, as: UTF8.self) } }
+
+    var identifier: Int32 { process.withLock { $0.processIdentifier } }
+    var isRunning: Bool { process.withLock { $0.isRunning } }
+
+    /// Sends a signal to its process group, if it is still there.
+    func signal(_ number: Int32) {
+        process.withLock { if $0.isRunning { kill(-$0.processIdentifier, number) } }
+    }
+}

@@ -1,0 +1,99 @@
+// The configuration of a cluster: a short YAML file, decoded strictly. An unknown key is an error with its place and the nearest known
+// key, because a misspelt key that is ignored is a setting that silently does not hold.
+
+/// A host and a TCP port.
+public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
+    /// A name or an IP address without brackets.
+    public var host: String
+    /// 0 lets the system choose.
+    public var port: Int
+
+    /// A host and a port.
+    public init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    /// Reads `host:port`, `1.2.3.4:port` or `[v6]:port`.
+    public init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":") else { return nil }
+        let digits = text[text.index(after: colon)...]
+        guard !digits.isEmpty, digits.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let port = Int(digits), port < 65536 else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return nil
+        }
+        guard !host.isEmpty, !host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x2F || $0 == 0x7F }) else { return nil }
+        self.init(host: String(host), port: port)
+    }
+
+    /// `host:port`, with brackets round an IPv6 address.
+    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+/// The configuration of a cluster.
+public struct ClusterConfig: Hashable, Sendable {
+    /// The process that admits workers and takes jobs.
+    public struct Coordinator: Hashable, Sendable {
+        /// Where its HTTP interface listens.
+        public var listen = SocketAddress(host: "127.0.0.1", port: 7411)
+    }
+
+    /// Workers that one machine starts.
+    public struct Workers: Hashable, Sendable {
+        /// How many; one for each NUMA domain if absent.
+        public var count: Int?
+        /// Compute threads of each; the cores of its NUMA domain shared by its workers if absent.
+        public var threads: Int?
+    }
+
+    /// The connections between workers.
+    public struct DataPlane: Hashable, Sendable {
+        /// Where workers listen for their neighbours; port 0 lets the system choose.
+        public var listen = SocketAddress(host: "127.0.0.1", port: 0)
+    }
+
+    /// The process that admits workers and takes jobs.
+    public var coordinator = Coordinator()
+    /// Workers that one machine starts.
+    public var workers = Workers()
+    /// The connections between workers.
+    public var dataPlane = DataPlane()
+
+    /// The configuration that an empty file would mean.
+    public init() {}
+
+    /// Reads a file.
+    public init(path: String) throws(FormatError) {
+        let bytes = try FileText.bytes(path: path, limit: Limits.yamlBytes)
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw .invalid("\(path) is not valid UTF-8: save it as UTF-8") }
+        try self.init(parsing: text, file: path)
+    }
+
+    /// Decodes a document; `file` names it in errors.
+    public init(parsing yaml: String, file: String) throws(FormatError) {
+        let root = try YAMLFields(parsing: yaml, file: file)
+        try root.allow(["schema_version", "coordinator", "workers", "data_plane"])
+        guard let version = try root.integer("schema_version", in: 0...Int.max) else {
+            throw root.failure("the key 'schema_version' is missing: add 'schema_version: 1'", at: nil)
+        }
+        guard version == 1 else {
+            throw root.failure("schema_version \(version) is not known: this program reads version 1", at: root["schema_version"])
+        }
+        if let section = try root.section("coordinator") {
+            try section.allow(["listen"])
+            coordinator.listen = try section.address("listen") ?? coordinator.listen
+        }
+        if let section = try root.section("workers") {
+            try section.allow(["count", "threads"])
+            workers.count = try section.integer("count", in: 1...65536)
+            workers.threads = try section.integer("threads", in: 1...65536)
+        }
+        if let section = try root.section("data_plane") {
+            try section.allow(["listen"])
+            dataPlane.listen = try section.address("listen") ?? dataPlane.listen
+        }
+    }
+}

@@ -1,0 +1,55 @@
+// Small files as a whole: configuration, tokenizers, indexes. They are read into memory with a limit, because a decoder that holds a
+// copy cannot be surprised by somebody changing the file under it.
+
+import Glibc
+
+/// Whole small files.
+public enum FileText {
+    /// All bytes of a regular file, if there are at most `limit`.
+    public static func bytes(path: String, limit: Int) throws(FormatError) -> [UInt8] {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw systemError("cannot open", path) }
+        defer { _ = close(descriptor) }
+        let size = try regularFileSize(descriptor, path)
+        guard size <= limit else {
+            throw .tooLarge("\(path) has \(size) bytes but at most \(limit) are read from such a file: check that it is the right one")
+        }
+        var code: Int32 = 0
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            while count < size {
+                let got = unsafe read(descriptor, buffer.baseAddress! + count, size - count)
+                if got > 0 {
+                    count += got
+                } else if got == 0 {
+                    return
+                } else if errno != EINTR {
+                    code = errno
+                    return
+                }
+            }
+        }
+        if code != 0 { throw systemError("cannot read", path, code: code) }
+        return bytes
+    }
+
+    /// Writes `text` beside `path` and renames it into place, so that nobody ever reads half a file.
+    public static func write(_ text: String, path: String) throws(FormatError) {
+        let temporary = path + ".\(getpid()).tmp"
+        let bytes = [UInt8](text.utf8)
+        do {
+            let output = try MappedOutput(creating: temporary, byteCount: bytes.count)
+            try output.write(bytes, at: 0)
+        } catch {
+            _ = unsafe unlink(temporary)
+            throw error
+        }
+        guard unsafe rename(temporary, path) == 0 else {
+            let error = systemError("cannot create", path)
+            _ = unsafe unlink(temporary)
+            throw error
+        }
+    }
+
+    /// Whether something exists at `path` (of any kind; symbolic links are followed).
+    public static func exists(path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+}

@@ -1,0 +1,96 @@
+// A run of bytes that several threads read and write in disjoint parts: KV blocks, wire buffers, mapped weights.
+import Glibc
+
+/// A view of bytes that keeps its memory alive. Copies are views of the same bytes.
+///
+/// Sendable without a lock: the engine hands disjoint ranges to its threads and orders phases by its own barriers; a
+/// view never moves or frees memory while another exists. Out-of-range use stops the process.
+@safe public struct ByteRegion: @unchecked Sendable {
+    /// Bytes in view.
+    public let byteCount: Int
+    let base: UnsafeMutableRawPointer
+    let owner: AnyObject?
+
+    /// Fresh memory, zero, page aligned, on huge pages where the kernel has them. Not touched until used.
+    public static func allocate(byteCount: Int) throws(KernelError) -> ByteRegion {
+        let memory = try MappedMemory(byteCount: byteCount)
+        return unsafe ByteRegion(base: memory.base, byteCount: byteCount, owner: memory)
+    }
+
+    /// A view of memory that somebody else owns. `owner` is kept alive by every copy; without one the caller answers for
+    /// the memory outliving them.
+    @unsafe public init(base: UnsafeMutableRawPointer, byteCount: Int, owner: AnyObject?) {
+        precondition(byteCount >= 0)
+        unsafe self.base = base
+        self.byteCount = byteCount
+        self.owner = owner
+    }
+
+    /// The bytes at `range`, relative to this view.
+    public subscript(range: Range<Int>) -> ByteRegion {
+        precondition(range.lowerBound >= 0 && range.upperBound <= byteCount, "bytes \(range) of \(byteCount)")
+        return unsafe ByteRegion(base: base + range.lowerBound, byteCount: range.count, owner: owner)
+    }
+
+    /// One byte.
+    public subscript(offset: Int) -> UInt8 {
+        get {
+            precondition(offset >= 0 && offset < byteCount, "byte \(offset) of \(byteCount)")
+            return unsafe base.load(fromByteOffset: offset, as: UInt8.self)
+        }
+        nonmutating set {
+            precondition(offset >= 0 && offset < byteCount, "byte \(offset) of \(byteCount)")
+            unsafe base.storeBytes(of: newValue, toByteOffset: offset, as: UInt8.self)
+        }
+    }
+
+    /// The bytes for a system call or a transport. Valid while a copy of this view lives.
+    @unsafe public var buffer: UnsafeMutableRawBufferPointer {
+        unsafe UnsafeMutableRawBufferPointer(start: base, count: byteCount)
+    }
+
+    /// The bytes to read.
+    public var bytes: RawSpan {
+        @_lifetime(borrow self) get {
+            let span = unsafe RawSpan(_unsafeStart: base, byteCount: byteCount)
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+
+    /// Sets every byte to zero.
+    public func clear() { unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount) }
+
+    /// Copies `source` to `offset`; the ranges may overlap.
+    public func copy(from source: ByteRegion, at offset: Int = 0) {
+        precondition(offset >= 0 && offset + source.byteCount <= byteCount, "copy past the end")
+        unsafe (base + offset).copyMemory(from: source.base, byteCount: source.byteCount)
+    }
+
+    /// Copies `source` to `offset`.
+    public func copy(from source: RawSpan, at offset: Int = 0) {
+        precondition(offset >= 0 && offset + source.byteCount <= byteCount, "copy past the end")
+        unsafe source.withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress else { return }
+            unsafe (base + offset).copyMemory(from: start, byteCount: bytes.count)
+        }
+    }
+}
+
+/// Anonymous pages, returned to the system when the last view is gone.
+@safe final class MappedMemory {
+    let base: UnsafeMutableRawPointer
+    private let mappedByteCount: Int
+
+    init(byteCount: Int) throws(KernelError) {
+        let page = 4096
+        let hugePage = 2 << 20
+        guard byteCount >= 0, byteCount < Int.max - page else { throw .outOfMemory(byteCount: byteCount) }
+        mappedByteCount = max(byteCount, 1)
+        let mapped = unsafe mmap(nil, mappedByteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else { throw .outOfMemory(byteCount: byteCount) }
+        if mappedByteCount >= hugePage { unsafe madvise(mapped, mappedByteCount, MADV_HUGEPAGE) }
+        unsafe base = mapped
+    }
+
+    deinit { unsafe munmap(base, mappedByteCount) }
+}

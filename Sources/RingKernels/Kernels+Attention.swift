@@ -1,0 +1,41 @@
+// Attention of query rows against a run of KV blocks.
+import CRingKernels
+
+/// Working memory of attention, one per thread.
+public struct AttentionScratch: Sendable {
+    let region: ByteRegion
+
+    /// Fresh scratch for one thread.
+    public init() throws(KernelError) { region = try .allocate(byteCount: KernelLimits.attentionScratchBytes) }
+}
+
+extension Kernels {
+    /// Accumulates one query head's rows against all tokens of `keys` into `state`.
+    ///
+    /// - queries: [rows, headDim], f32; rounded to bf16 inside when the blocks are bf16.
+    /// - firstPosition: position of row 0 in the whole context; rows are consecutive. Matters only when `causal`.
+    /// - kvHead: the KV head that this query head reads.
+    /// - causal: a key is visible iff its position is not after the query's. Invisible tiles cost nothing.
+    /// - scale: > 0, usually 1 / sqrt(headDim); applied to the f32 score.
+    ///
+    /// For decode, pass the query heads of a group as rows and `causal: false`.
+    public func attend(
+        queries: FloatRows, firstPosition: Int, keys: KVBlocks, kvHead: Int, causal: Bool, scale: Float, into state: AttentionState,
+        scratch: AttentionScratch,
+    ) {
+        let layout = keys.layout
+        precondition(queries.columns == layout.headDim, "queries of \(queries.columns) dimensions for head_dim \(layout.headDim)")
+        precondition(state.rows == queries.rows && state.accumulator.columns == layout.valueDim, "state of another shape")
+        precondition(scale > 0 && scale.isFinite, "scale \(scale)")
+        precondition(layout.byteCount(forTokens: keys.tokens) <= keys.region.byteCount && keys.tokens >= 0, "tokens past the blocks")
+        var call = unsafe ring_attention_call(
+            q: queries.base, q_stride: Int64(queries.stride), rows: Int64(queries.rows), q_first: Int64(firstPosition),
+            kv: keys.region.base.assumingMemoryBound(to: UInt8.self), block_stride: Int64(layout.blockByteCount),
+            k_offset: Int64(layout.keyOffset(head: kvHead)), v_offset: Int64(layout.valueOffset(head: kvHead)), keys: Int64(keys.tokens),
+            k_first: Int64(keys.firstPosition), head_dim: Int32(layout.headDim), value_dim: Int32(layout.valueDim),
+            element: layout.element.code, causal: causal ? 1 : 0, scale: scale, acc: state.accumulator.base,
+            acc_stride: Int64(state.accumulator.stride), row_max: state.rowMax.base, row_sum: state.rowSum.base,
+            scratch: scratch.region.base)
+        unsafe table.pointee.attend(&call)
+    }
+}

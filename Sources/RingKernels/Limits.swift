@@ -1,0 +1,21 @@
+// What the kernels can do, as numbers. They are facts of the C code: raising one means changing a tile or a mask there.
+import CRingKernels
+
+/// Sizes that hold for every kernel.
+public enum KernelLimits {
+    /// Tokens of a KV block: the 64 key columns of the widest micro-kernel, four 512-bit registers.
+    public static let blockTokens = Int(RING_BLOCK_TOKENS)
+    /// Smallest head dimension. Below it a block's page would fall under a cache line's worth of work.
+    public static let dimensionMin = 32
+    /// Largest head dimension: packed queries of a tile (96 x 256 x 4 bytes) still fit beside the scores in L2.
+    public static let dimensionMax = 256
+    /// Head dimensions are multiples of this: half a 512-bit register, one masked load at most per row.
+    public static let dimensionStep = 8
+    /// Bytes of scratch that one thread needs for attention.
+    public static let attentionScratchBytes = Int(RING_ATTENTION_SCRATCH_BYTES)
+    /// bf16 dot products must beat f32 multiply-adds by this factor to be chosen. Raising it prefers widening, which rounds
+    /// less (weights stay f32); at 1 the noise of the measurement could decide.
+    static let dotSpeedupMin = 1.25
+    /// Largest rotary dimension: the angles of one row live on the stack.
+    public static let rotaryDimensionMax = 256
+}

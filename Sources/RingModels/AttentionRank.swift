@@ -1,0 +1,114 @@
+// One rank's share of a bare attention problem: read the shard, pack it, go round the ring, hand rows of the result on.
+import RingCore
+import RingEngine
+import RingFormats
+import RingKernels
+
+/// Attention over given queries, keys and values on one rank of a ring.
+public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
+    /// The attention engine, with this rank's KV.
+    public var engine: RingEngine<Wire>
+    private let source: AttentionSource
+    private let causal: Bool
+    private let queries: FloatRows
+    private let state: HeadStates
+
+    /// Shape of the engine that a problem needs; `element` is how keys and values are kept and sent.
+    public static func shape(
+        _ problem: AttentionSource.Shape, plan: ShardPlan, element: ElementType, scale: Double?
+    ) throws(KernelError) -> EngineShape {
+        let layout = try KVLayout(kvHeads: problem.kvHeads, headDim: problem.headDim, valueDim: problem.valueDim, element: element)
+        return EngineShape(plan: plan, layout: layout, heads: problem.heads, layers: 1, decodeTokensMax: 0, scale: scale)
+    }
+
+    /// A rank that computes `source` on `engine`, which was made with `shape(...)`, in `buffers` made for it.
+    public init(_ source: AttentionSource, causal: Bool, engine: consuming RingEngine<Wire>, buffers: AttentionBuffers) {
+        queries = buffers.queries
+        state = buffers.state
+        self.source = source
+        self.causal = causal
+        self.engine = engine
+    }
+
+    /// Reads this rank's rows and packs its keys and values.
+    public mutating func load() throws(ModelError) {
+        let step = 4 * KVLayout.blockTokens
+        let (source, queries, blocks) = (source, queries, engine.store.prompt(layer: 0))
+        var slices: [(row: Int, position: Int, count: Int, blockToken: Int)] = []
+        for run in engine.shard.runs {
+            for start in stride(from: 0, to: run.chunk.length, by: step) {
+                let count = min(step, run.chunk.length - start)
+                slices.append((run.firstRow + start, run.chunk.start + start, count, run.firstBlock * KVLayout.blockTokens + start))
+            }
+        }
+        let failure = FirstError()
+        let work = slices
+        engine.pool.forEach(work.count) { task, _ in
+            let slice = work[task]
+            do {
+                try source.read(.query, first: slice.position, into: queries.rows(slice.row..<slice.row + slice.count))
+                let keys = try FloatRows.allocate(rows: slice.count, columns: source.shape.width(of: .key))
+                let values = try FloatRows.allocate(rows: slice.count, columns: source.shape.width(of: .value))
+                try source.read(.key, first: slice.position, into: keys)
+                try source.read(.value, first: slice.position, into: values)
+                _ = blocks.pack(keys: keys, values: values, at: slice.blockToken)
+            } catch let error as FormatError {
+                failure.note(slice.position, .format(error))
+            } catch {
+                failure.note(slice.position, .unsupported("\(error)"))
+            }
+        }
+        if let error = failure.first { throw error }
+    }
+
+    /// Goes round the ring once; the result is then ready to be read.
+    public mutating func attend(progress: (StepReport) -> Void = { _ in }) throws(ModelError) -> PassReport {
+        do throws(EngineError) {
+            return try engine.attend(layer: 0, AttentionInput(queries: queries, state: state, causal: causal), progress: progress)
+        } catch { throw .engine(error) }
+    }
+
+    /// Hands the result on in slices of at most `sliceTokens` tokens: the first token's position, `out`
+    /// [tokens, heads * valueDim] normalised, `lse` [tokens, heads] in natural logarithm.
+    public mutating func collect(
+        sliceTokens: Int = 256, _ body: (_ position: Int, _ out: FloatRows, _ lse: FloatRows) throws(FormatError) -> Void
+    ) throws(ModelError) {
+        let heads = source.shape.heads
+        let (out, lse, perHead): (FloatRows, FloatRows, FloatRows)
+        do throws(KernelError) {
+            out = try .allocate(rows: sliceTokens, columns: heads * source.shape.valueDim)
+            lse = try .allocate(rows: sliceTokens, columns: heads)
+            perHead = try .allocate(rows: heads, columns: sliceTokens)
+        } catch { throw .kernel(error) }
+        for run in engine.shard.runs {
+            for start in stride(from: 0, to: run.chunk.length, by: sliceTokens) {
+                let count = min(sliceTokens, run.chunk.length - start)
+                let row = run.firstRow + start
+                let position = run.chunk.start + start
+                let (some, someLSE) = (out.rows(0..<count), lse.rows(0..<count))
+                if let bad = state.finish(rows: row..<row + count, out: some, lse: perHead) {
+                    throw .engine(.nonFinite(layer: 0, rank: engine.rank, step: engine.plan.world.count - 1, position: position + bad.row, head: bad.head))
+                }
+                for token in 0..<count { for head in 0..<heads { someLSE[token, head] = perHead[head, token] } }
+                do throws(FormatError) { try body(position, some, someLSE) } catch { throw .format(error) }
+            }
+        }
+    }
+}
+
+/// Queries and running state of a bare attention problem on one rank.
+public struct AttentionBuffers: Sendable {
+    let queries: FloatRows
+    let state: HeadStates
+
+    /// Buffers for `tokens` own tokens.
+    public init(_ problem: AttentionSource.Shape, tokens: Int) throws(KernelError) {
+        queries = try .allocate(rows: max(tokens, 1), columns: problem.width(of: .query))
+        state = try HeadStates(tokens: max(tokens, 1), heads: problem.heads, valueDim: problem.valueDim)
+    }
+
+    /// Bytes of such buffers.
+    public static func byteCount(_ problem: AttentionSource.Shape, tokens: Int) -> Int {
+        4 * tokens * problem.width(of: .query) + HeadStates.byteCount(tokens: tokens, heads: problem.heads, valueDim: problem.valueDim)
+    }
+}

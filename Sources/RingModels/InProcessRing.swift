@@ -1,0 +1,95 @@
+// Attention over given Q, K, V on a ring inside this process: the small, complete case that `verify` compares with one rank and
+// with the oracle.
+import RingCore
+import RingEngine
+import RingFormats
+import RingKernels
+import Synchronization
+
+/// The result of an attention problem, every row of it.
+public struct AttentionResult: Sendable {
+    /// [tokens, heads * valueDim], normalised.
+    public let out: FloatRows
+    /// [tokens, heads], natural logarithm.
+    public let lse: FloatRows
+
+    init(_ shape: AttentionSource.Shape) throws(KernelError) {
+        out = try .allocate(rows: shape.tokens, columns: shape.heads * shape.valueDim)
+        lse = try .allocate(rows: shape.tokens, columns: shape.heads)
+    }
+}
+
+/// An exact ring on threads of this process.
+public enum InProcessRing {
+    /// How a ring is run.
+    public struct Options: Sendable {
+        /// Ranks, causal mask, storage of keys and values on the ring.
+        public var world: WorldSize, causal: Bool, element: ElementType
+        /// How tokens are dealt; zigzag under a causal mask as a rule.
+        public var layout: ShardPlan.Layout
+        /// Factor on q.k; `nil` is 1 / sqrt(headDim).
+        public var scale: Double?
+        /// Compute threads a rank.
+        public var threads = 1
+        package var fault: RingFault?
+
+        /// Options of their parts.
+        public init(world: WorldSize, causal: Bool, element: ElementType, layout: ShardPlan.Layout? = nil, scale: Double? = nil) {
+            self.world = world
+            self.causal = causal
+            self.element = element
+            self.layout = layout ?? (causal ? .zigzag : .contiguous)
+            self.scale = scale
+        }
+    }
+
+    /// Computes the whole problem. Throws the error of the lowest rank that fails.
+    public static func attend(_ source: AttentionSource, _ options: Options, kernels: Kernels) throws(ModelError) -> AttentionResult {
+        let plan: ShardPlan
+        do throws(PlanError) {
+            plan = try ShardPlan(options.layout, tokens: source.shape.tokens, over: options.world)
+        } catch { throw .unsupported("\(error)") }
+        let result: AttentionResult
+        do throws(KernelError) { result = try AttentionResult(source.shape) } catch { throw .kernel(error) }
+        let failure = FirstError()
+        do {
+            try InProcessRanks.run(options.world) { rank, wire in
+                do throws(ModelError) {
+                    try run(rank, wire, source, options, plan: plan, kernels: kernels, into: result)
+                } catch { failure.note(rank.index, error) }
+            }
+        } catch { throw .engine(.transport(error)) }
+        if let error = failure.first { throw error }
+        return result
+    }
+
+    private static func run(
+        _ rank: Rank, _ wire: consuming InProcessRanks.Wire, _ source: AttentionSource, _ options: Options, plan: ShardPlan,
+        kernels: Kernels, into result: AttentionResult
+    ) throws(ModelError) {
+        let shape: EngineShape
+        let buffers: AttentionBuffers
+        do throws(KernelError) {
+            buffers = try AttentionBuffers(source.shape, tokens: plan.tokens(of: rank))
+            shape = try AttentionRank<InProcessRanks.Wire>.shape(source.shape, plan: plan, element: options.element, scale: options.scale)
+        } catch { throw .kernel(error) }
+        let pool: ComputePool
+        let memory: EngineMemory
+        do throws(EngineError) {
+            pool = try ComputePool.make(threads: options.threads)
+            memory = try EngineMemory(shape, for: &wire, threads: options.threads)
+        } catch { throw .engine(error) }
+        defer { pool.shutdown() }
+        var engine = RingEngine(memory, wire: wire, pool: pool, kernels: kernels)
+        engine.fault = options.fault
+        var attention = AttentionRank(source, causal: options.causal, engine: engine, buffers: buffers)
+        try attention.load()
+        _ = try attention.attend()
+        try attention.collect { (position, out, lse) in
+            result.out.rows(position..<position + out.rows).copy(from: out)
+            result.lse.rows(position..<position + out.rows).copy(from: lse)
+        }
+        do throws(EngineError) { try attention.engine.barrier() } catch { throw .engine(error) }
+        attention.engine.close()
+    }
+}

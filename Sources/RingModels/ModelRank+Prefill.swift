@@ -1,0 +1,102 @@
+// The prompt's way through a layer on one rank: project in slices, attend round the ring, finish in slices.
+import RingCore
+import RingEngine
+import RingKernels
+import Synchronization
+
+extension ModelRank where Wire: ~Copyable {
+    var slices: [TokenSlice] {
+        engine.shard.runs.flatMap { run in
+            stride(from: 0, to: run.chunk.length, by: TokenSlice.tokensMax).map { start in
+                let count = min(TokenSlice.tokensMax, run.chunk.length - start)
+                return TokenSlice(
+                    rows: run.firstRow + start..<run.firstRow + start + count, position: run.chunk.start + start,
+                    blockToken: run.firstBlock * KVLayout.blockTokens + start)
+            }
+        }
+    }
+
+    mutating func timed(_ body: (inout Self) throws(ModelError) -> Void) throws(ModelError) {
+        if engine.isCancelled() { throw .engine(.cancelled) }
+        let start = EngineClock.now()
+        try body(&self)
+        figures.computeSeconds += EngineClock.now().seconds(since: start)
+    }
+
+    /// Norm, queries, keys, values, rotation; keys and values are packed into the layer's blocks.
+    mutating func projectSlices(_ slices: [TokenSlice], layer: Int) throws(ModelError) {
+        let (parts, scratch, blocks) = (parts, scratch, engine.store.prompt(layer: layer))
+        let (x, queries) = (hidden, queries)
+        let failure = FirstError()
+        let rank = engine.rank
+        engine.pool.forEach(slices.count) { task, thread in
+            let slice = slices[task]
+            do throws(KernelError) {
+                let (keys, values) = try parts.project(
+                    layer: layer, hidden: x.rows(slice.rows), position: slice.position, queries: queries.rows(slice.rows),
+                    scratch: scratch[thread])
+                if let row = blocks.pack(keys: keys, values: values, at: slice.blockToken) {
+                    let position = slice.position + row
+                    failure.note(position, .engine(.nonFinite(layer: layer, rank: rank, step: 0, position: position, head: 0)))
+                }
+            } catch { failure.note(slice.position, .kernel(error)) }
+        }
+        figures.flops += Double(engine.shard.tokenCount) * parts.linearFlopsPerTokenAndLayer
+        if let error = failure.first { throw error }
+    }
+
+    mutating func attend(layer: Int, progress: (PrefillProgress) -> Void) throws(ModelError) {
+        let (layers, steps) = (parts.config.layerCount, engine.plan.world.count)
+        let (plan, rank, heads) = (engine.plan, engine.rank, engine.heads)
+        let pairsInAll = plan.world.ranks.reduce(0) { $0 + plan.work(of: rank, on: $1, causal: true) } * heads
+        var pairsDone = 0
+        let report: PassReport
+        do throws(EngineError) {
+            let input = AttentionInput(queries: queries, state: state, causal: true)
+            report = try engine.attend(layer: layer, input) { step in
+                pairsDone += step.pairs
+                let share = Double(pairsDone) / Double(max(pairsInAll, 1))
+                progress(
+                    PrefillProgress(
+                        layer: layer, layers: layers, step: step.step + 1, steps: steps, fraction: (Double(layer) + share) / Double(layers)))
+            }
+        } catch { throw .engine(error) }
+        figures.computeSeconds += report.computeSeconds
+        figures.exposedSeconds += report.exposedSeconds
+        figures.ringBytesSent += report.bytesSent
+        figures.steps += report.steps.count
+        figures.flops += Double(report.pairs) * 4 * Double(parts.config.headDimension)
+    }
+
+    /// Normalises attention, then output projection and feed-forward, added to the hidden states in place.
+    mutating func finishSlices(_ slices: [TokenSlice], layer: Int) throws(ModelError) {
+        let (parts, scratch, state, x, lastStep) = (parts, scratch, state, hidden, engine.plan.world.count - 1)
+        let failure = FirstError()
+        let rank = engine.rank
+        engine.pool.forEach(slices.count) { task, thread in
+            let slice = slices[task]
+            let mine = scratch[thread]
+            let attended = mine.attended.rows(0..<slice.rows.count)
+            if let bad = state.finish(rows: slice.rows, out: attended, lse: mine.lse) {
+                let position = slice.position + bad.row
+                let error = EngineError.nonFinite(layer: layer, rank: rank, step: lastStep, position: position, head: bad.head)
+                failure.note(position, .engine(error))
+            }
+            do throws(KernelError) {
+                try parts.finish(layer: layer, hidden: x.rows(slice.rows), attended: attended, scratch: mine)
+            } catch { failure.note(slice.position, .kernel(error)) }
+        }
+        if let error = failure.first { throw error }
+    }
+}
+
+/// The error of the lowest position among those that tasks of a loop meet.
+final class FirstError: Sendable {
+    private let found = Mutex<(position: Int, error: ModelError)?>(nil)
+
+    func note(_ position: Int, _ error: ModelError) {
+        found.withLock { if position < $0?.position ?? Int.max { $0 = (position, error) } }
+    }
+
+    var first: ModelError? { found.withLock { $0?.error } }
+}

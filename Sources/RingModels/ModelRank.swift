@@ -1,0 +1,140 @@
+// One rank's share of a model run: its tokens' hidden states go through the layers slice by slice, and attention goes
+// round the ring. The same type leads decoding on rank 0 and follows it on the others.
+import RingCore
+import RingEngine
+import RingFormats
+import RingKernels
+
+/// What a model run counts on one rank.
+public struct ModelRunFigures: Hashable, Sendable {
+    /// Seconds of linear layers and attention.
+    public var computeSeconds = 0.0
+    /// Seconds of waiting for the wire.
+    public var exposedSeconds = 0.0
+    /// Payload bytes of ring sends.
+    public var ringBytesSent = 0
+    /// Floating-point operations done.
+    public var flops = 0.0
+    /// Ring steps attended to.
+    public var steps = 0
+}
+
+/// Where a prefill stands on one rank.
+public struct PrefillProgress: Hashable, Sendable {
+    /// Layer under way, counted from zero, and how many there are.
+    public let layer: Int, layers: Int
+    /// Steps done in this layer, and how many there are.
+    public let step: Int, steps: Int
+    /// Share of the rank's work that is done, 0 ... 1, by visible pairs.
+    public let fraction: Double
+}
+
+/// A model on one rank of a ring.
+public struct ModelRank<Wire: RingWire & ~Copyable>: ~Copyable {
+    /// The attention engine, with this rank's KV.
+    public var engine: RingEngine<Wire>
+    /// What the run has cost so far.
+    public internal(set) var figures = ModelRunFigures()
+
+    let parts: TransformerParts
+    let scratch: [SliceScratch]
+    /// Hidden states of the rank's own tokens, [tokens, hidden].
+    let hidden: FloatRows
+    let queries: FloatRows
+    let state: HeadStates
+    let tokenState: TokenBuffers
+
+    /// Shape of the engine that a model needs.
+    public static func shape(_ config: ModelConfig, plan: ShardPlan, element: ElementType, decodeTokensMax: Int) throws(KernelError) -> EngineShape {
+        let layout = try KVLayout(
+            kvHeads: config.keyValueHeadCount, headDim: config.headDimension, valueDim: config.headDimension, element: element)
+        return EngineShape(
+            plan: plan, layout: layout, heads: config.headCount, layers: config.layerCount, decodeTokensMax: decodeTokensMax)
+    }
+
+    /// Bytes that `rank` needs for activations, KV and buffers, without weights.
+    public static func byteCount(_ config: ModelConfig, shape: EngineShape, rank: Rank, threads: Int) -> Int {
+        shape.byteCount(of: rank) + ModelBuffers.byteCount(config, tokens: shape.plan.tokens(of: rank), threads: threads)
+    }
+
+    /// A rank that runs `weights` on `engine`, which was made with `shape(...)`, in `buffers` made for it.
+    public init(_ weights: ModelWeights, engine: consuming RingEngine<Wire>, buffers: ModelBuffers, kernels: Kernels) {
+        parts = TransformerParts(weights, kernels: kernels)
+        scratch = buffers.scratch
+        hidden = buffers.hidden
+        queries = buffers.queries
+        state = buffers.state
+        tokenState = buffers.token
+        self.engine = engine
+    }
+
+    /// Runs the prompt. `prompt` holds the ids of each of the rank's chunks, in order.
+    public mutating func prefill(
+        _ prompt: [ArraySlice<UInt32>], progress: (PrefillProgress) -> Void = { _ in }
+    ) throws(ModelError) {
+        for (run, ids) in zip(engine.shard.runs, prompt) {
+            precondition(ids.count == run.chunk.length, "chunk \(run.chunk) needs \(run.chunk.length) ids, got \(ids.count)")
+            let rows = run.firstRow..<run.firstRow + run.chunk.length
+            try parts.weights.embed(ids, firstPosition: run.chunk.start, into: hidden.rows(rows))
+        }
+        let slices = self.slices
+        for layer in 0..<parts.config.layerCount {
+            try timed { (rank) throws(ModelError) in try rank.projectSlices(slices, layer: layer) }
+            try attend(layer: layer, progress: progress)
+            try timed { (rank) throws(ModelError) in try rank.finishSlices(slices, layer: layer) }
+        }
+    }
+
+    /// Logits [1, vocabulary] after own token `row` (index among the rank's own tokens).
+    public func logits(row: Int) throws(ModelError) -> [Float] {
+        try logits(of: hidden.rows(row..<row + 1), position: position(ofRow: row))
+    }
+
+    /// Logits after the last token of the prompt; only on the rank that owns it, `nil` elsewhere.
+    public func lastLogits() throws(ModelError) -> [Float]? {
+        guard let last = engine.shard.runs.last, last.chunk.end == engine.plan.tokens else { return nil }
+        return try logits(row: last.firstRow + last.chunk.length - 1)
+    }
+
+    func logits(of x: FloatRows, position: Int) throws(ModelError) -> [Float] {
+        guard let head = parts.weights.head else { preconditionFailure("this rank loaded no output projection") }
+        let config = parts.config
+        let normed = tokenState.normed
+        parts.kernels.rmsNorm(x, weight: parts.weights.finalNorm, epsilon: config.normEpsilon, into: normed)
+        let out = tokenState.logits
+        try linear(LinearWeight(weight: head, bias: nil), normed, into: out)
+        if out.firstNonFiniteRow != nil { throw .nonFiniteLogits(position: position) }
+        return out.array(ofRow: 0)
+    }
+
+    /// A linear layer of one token, its outputs spread over the pool.
+    func linear(_ layer: LinearWeight, _ x: FloatRows, into out: FloatRows) throws(ModelError) {
+        let (kernels, outputs, failure) = (parts.kernels, layer.weight.rows, FirstError())
+        let share = max(outputs / (4 * engine.pool.threads), 64)
+        engine.pool.forEach((outputs + share - 1) / share) { task, _ in
+            let some = task * share..<min((task + 1) * share, outputs)
+            do throws(KernelError) {
+                try kernels.linear(x, weight: layer.weight.rows(some), bias: layer.bias?.columns(some), into: out.columns(some))
+            } catch { failure.note(task, .kernel(error)) }
+        }
+        if let error = failure.first { throw error }
+    }
+
+    func position(ofRow row: Int) -> Int {
+        for run in engine.shard.runs where row >= run.firstRow && row < run.firstRow + run.chunk.length {
+            return run.chunk.start + row - run.firstRow
+        }
+        preconditionFailure("row \(row) is not this rank's")
+    }
+}
+
+/// A run of own tokens that one task works on; never crosses a chunk or shares a KV block with another slice.
+struct TokenSlice: Hashable, Sendable {
+    /// Long enough for the linear layers to run at speed, a multiple of a KV block.
+    static let tokensMax = 256
+
+    let rows: Range<Int>
+    let position: Int
+    /// Where the slice's first token goes, in tokens from the start of the shard's blocks.
+    let blockToken: Int
+}

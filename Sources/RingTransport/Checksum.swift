@@ -1,0 +1,18 @@
+// The checksum of every payload, in Swift's terms.
+import CRingSystem
+
+/// CRC32C (Castagnoli), by the processor's instruction where it has one.
+public enum Checksum {
+    /// The checksum of `bytes`, continuing `earlier`.
+    public static func crc32c(_ bytes: UnsafeRawBufferPointer, continuing earlier: UInt32 = 0) -> UInt32 {
+        unsafe ring_crc32c(earlier, bytes.baseAddress, bytes.count)
+    }
+
+    /// The same by tables: the reference for tests.
+    package static func portable(_ bytes: UnsafeRawBufferPointer, continuing earlier: UInt32 = 0) -> UInt32 {
+        unsafe ring_crc32c_portable(earlier, bytes.baseAddress, bytes.count)
+    }
+
+    /// True when the processor's instruction is used.
+    public static var isAccelerated: Bool { ring_crc32c_is_accelerated() }
+}

@@ -1,0 +1,172 @@
+// Everything one rank keeps about its connection to one peer. The I/O thread alone touches it.
+import CRingSystem
+import RingCore
+
+/// A send from its post to its completion.
+@safe struct SendSlot: BitwiseCopyable {
+    enum State: UInt8 {
+        /// On `posts`: nothing of it has been written.
+        case posted
+        /// On `waiting`: announced, or sent ahead, or sent whole; the peer speaks next.
+        case waiting
+        /// On `bulk`: consented to; slices are being written.
+        case streaming
+    }
+
+    var command: Command
+    /// Tells this use of the slot from earlier ones; never zero.
+    var generation: UInt32
+    var state = State.posted
+    /// The peer's number of the receive; zero before its consent.
+    var receive: UInt32 = 0
+    /// Offset of the first byte never sent in a slice.
+    var next = 0
+    /// Room in the peer's store that this message may occupy.
+    var holdsCredit = false
+    var retransmissions = 0
+    /// Offsets of slices to send again, `againCount` of them valid.
+    var again: (Int, Int, Int) = (0, 0, 0)
+    var againCount = 0
+    /// The peer complained too often; end as damaged when no frame of it is under way.
+    var isAbandoned = false
+}
+
+/// A receive from its post to its completion.
+@safe struct ReceiveSlot: BitwiseCopyable {
+    var command: Command
+    /// Tells this use of the slot from earlier ones; never zero.
+    var generation: UInt32
+    /// The peer's number of the matched message; meaningful on `matched`.
+    var message: UInt32 = 0
+    /// Offset of the first byte that no slice has covered.
+    var next = 0
+    /// Bytes whose checksum held.
+    var verified = 0
+    var complaints = 0
+    /// Offsets complained about, `damagedCount` of them valid.
+    var damaged: (Int, Int, Int, Int) = (0, 0, 0, 0)
+    var damagedCount = 0
+    /// Index of the fault that meets the message, or -1.
+    var fault: Int32 = -1
+}
+
+/// A message that was announced, or came ahead, before its receive was posted.
+struct Arrival: BitwiseCopyable {
+    var tag: UInt64
+    /// The sender's number.
+    var message: UInt32
+    var byteCount: Int
+    /// Where its bytes lie in the store, or -1 when they are still with the sender.
+    var place: Int
+    /// False while its bytes are coming in.
+    var isComplete: Bool
+    /// Held back by a fault until then.
+    var notBefore = Int64.min
+    var fault: Int32 = -1
+}
+
+/// What the payload that is coming in belongs to.
+enum PayloadTarget {
+    /// A slot of the receives; the slice begins at this offset of the message.
+    case receive(slot: Int, offset: Int, isAgain: Bool)
+    /// A slot of the link's arrivals.
+    case arrival(slot: Int)
+}
+
+/// One connection and what is under way on it.
+@safe final class Link {
+    let peer: Int
+    var descriptor: Int32
+    var isOpen = true
+    /// Set when we leave: nothing is parsed any more, what waits is written, then the write side is shut.
+    var isClosing = false
+    var didShutdown = false
+    /// On the loop's list of links that may have something to write.
+    var isPending = false
+    var watchesWritable = false
+
+    // Writing.
+    var control = ControlQueue(frames: TransportLimits.controlFrames)
+    /// Sends of which the peer knows nothing, in order of posts.
+    var posts = SlotList()
+    /// Sends with consent, in order of consents.
+    var bulk = SlotList()
+    /// Sends that wait for the peer.
+    var waiting = SlotList()
+    var eagerCredits = TransportLimits.eagerSlots
+    /// The frame with payload that is being written; none when `current` is negative.
+    var current = -1
+    let header: UnsafeMutablePointer<UInt8>
+    var headerWritten = 0
+    var payload: UnsafeMutableRawPointer?
+    var payloadLeft = 0
+
+    // Reading.
+    static let stagingBytes = 4096
+    let staging: UnsafeMutablePointer<UInt8>
+    var stagingStart = 0
+    var stagingEnd = 0
+    /// The header of the payload that is coming in.
+    var frame: FrameHeader?
+    var target = PayloadTarget.arrival(slot: -1)
+    var targetStart: UnsafeMutableRawPointer?
+    var targetFilled = 0
+    var targetLeft = 0
+    var checksum: UInt32 = 0
+
+    // Receiving.
+    /// Receives without a message, in order of posts.
+    var posted = SlotList()
+    /// Receives whose message is on its way.
+    var matched = SlotList()
+    var arrivals = SlotPool<Arrival>(capacity: TransportLimits.sendsPerPeer)
+    /// Messages without a receive, in order of arrival.
+    var unmatched = SlotList()
+    /// How many of them a fault holds back.
+    var heldBack = 0
+    var messagesSeen = 0
+    let store: EagerStore
+
+    // Time.
+    var heardAt: Moment
+    var wroteAt: Moment
+
+    init(peer: Int, descriptor: Int32, now: Moment) throws(TransportError) {
+        (self.peer, self.descriptor, heardAt, wroteAt) = (peer, descriptor, now, now)
+        unsafe header = .allocate(capacity: FrameHeader.byteCount)
+        unsafe staging = .allocate(capacity: Self.stagingBytes)
+        store = try EagerStore()
+    }
+
+    deinit {
+        unsafe header.deallocate()
+        unsafe staging.deallocate()
+    }
+
+    /// Anything to write, now or when the socket takes more.
+    var hasOutput: Bool {
+        current >= 0 || !control.isEmpty || (!isClosing && (!posts.isEmpty || !bulk.isEmpty)) || (isClosing && !didShutdown)
+    }
+}
+
+/// Room for small messages that come before their receives: `eagerSlots` places of `eagerBytes`.
+@safe final class EagerStore {
+    private let memory: AnonymousMemory
+    private var free: [Int]
+
+    init() throws(TransportError) {
+        memory = try AnonymousMemory(byteCount: TransportLimits.eagerSlots * TransportLimits.eagerBytes, hugePages: false)
+        // The last given back is the first taken, so that few pages are ever touched.
+        free = Array((0..<TransportLimits.eagerSlots).reversed())
+    }
+
+    /// A free place, or `nil`: then the peer sent more ahead than it may.
+    func take() -> Int? { free.popLast() }
+
+    func giveBack(_ place: Int) { free.append(place) }
+
+    func start(of place: Int) -> UnsafeMutableRawPointer {
+        guard let base = unsafe memory.bytes.baseAddress else { preconditionFailure("the store has no memory") }
+        return unsafe base + place * TransportLimits.eagerBytes
+    }
+}

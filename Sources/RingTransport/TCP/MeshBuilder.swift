@@ -1,0 +1,211 @@
+// Makes the full mesh: rank i calls every j < i and is called by every j > i, all at once on the caller's thread, with
+// one deadline. Strangers at the port cost a bounded amount of attention and never a connection.
+import CRingSystem
+import Glibc
+import RingCore
+
+/// The connections of one rank while its mesh comes about.
+struct MeshBuilder: ~Copyable {
+    private let listener: TCPListener
+    private let identity: HandshakeIdentity
+    private let peers: [PeerAddress]
+    private let options: TCPOptions
+    private let start: Moment
+    private let deadline: Moment
+    private let seconds: Double
+    private let poll: Int32
+
+    /// Established connections by rank, -1 where there is none yet.
+    private var established: [Int32]
+    private var conversations: [Conversation] = []
+    /// When to call each lower rank, and why the last call failed.
+    private var nextCall: [Moment]
+    private var pause: [Double]
+    private var lastFailure: [String?]
+    private var nextKey: UInt64 = 1
+
+    /// Key of the listener in the poll set; conversations count from one.
+    private static let listenerKey: UInt64 = 0
+    private static let pauseMin = 0.01
+    private static let pauseMax = 0.5
+
+    init(listener: TCPListener, identity: HandshakeIdentity, peers: [PeerAddress], options: TCPOptions, deadline: Duration)
+        throws(TransportError)
+    {
+        (self.listener, self.identity, self.peers, self.options) = (listener, identity, peers, options)
+        seconds = deadline.inSeconds
+        start = MonotonicClock.now()
+        self.deadline = start.advanced(bySeconds: seconds)
+        let count = identity.world.count
+        established = Array(repeating: -1, count: count)
+        nextCall = Array(repeating: start, count: count)
+        pause = Array(repeating: Self.pauseMin, count: count)
+        lastFailure = Array(repeating: nil, count: count)
+        poll = ring_poll_create()
+        if poll < 0 { throw .system("no poll set (epoll): \(systemText(-poll))") }
+    }
+
+    deinit {
+        for conversation in conversations { conversation.close() }
+        for descriptor in established where descriptor >= 0 { _ = ring_socket_close(descriptor) }
+        _ = ring_socket_close(poll)
+    }
+
+    /// Runs until every rank is connected and returns the descriptors by rank (-1 for the own one).
+    mutating func build() throws(TransportError) -> [Int32] {
+        _ = ring_poll_watch(poll, listener.descriptor, Self.listenerKey, true, false, false)
+        var events = [ring_poll_event](repeating: ring_poll_event(), count: 64)
+        while let missing = firstMissing {
+            let now = MonotonicClock.now()
+            if now >= deadline { throw failure(missing) }
+            call(at: now)
+            dropOverdue(at: now)
+            let count = unsafe ring_poll_wait(poll, &events, 64, milliseconds(from: now))
+            if count < 0 { throw .system("the poll set fails: \(systemText(-count))") }
+            for event in events[..<Int(count)] {
+                if event.key == Self.listenerKey { try accept() } else { try advance(event.key) }
+            }
+        }
+        let result = established
+        for rank in established.indices { established[rank] = -1 }
+        return result
+    }
+
+    private var firstMissing: Rank? {
+        identity.world.ranks.first { $0 != identity.rank && established[$0.index] < 0 }
+    }
+
+    private func failure(_ missing: Rank) -> TransportError {
+        if let reason = lastFailure[missing.index] { return .unreachable(missing, reason: reason + ", for \(seconds) s") }
+        return .timedOut(missing, seconds: seconds)
+    }
+
+    /// Until the deadline, the next call or the next conversation's end, at most 100 ms.
+    private func milliseconds(from now: Moment) -> Int32 {
+        var next = min(deadline, now.advanced(bySeconds: 0.1))
+        for rank in 0..<identity.rank.index where needsCall(rank) { next = min(next, nextCall[rank]) }
+        return Int32(max(next.seconds(since: now) * 1000, 0).rounded(.up))
+    }
+
+    private func needsCall(_ rank: Int) -> Bool {
+        established[rank] < 0 && !conversations.contains { $0.callee?.index == rank }
+    }
+
+    private mutating func call(at now: Moment) {
+        for rank in 0..<identity.rank.index where needsCall(rank) && nextCall[rank] <= now {
+            let address = peers[rank]
+            let descriptor = unsafe ring_socket_dial(address.host, address.port)
+            if descriptor < 0 {
+                postpone(rank, "\(address.host) port \(address.port): \(systemText(-descriptor))")
+                continue
+            }
+            let handshake = DialerHandshake(identity, to: Rank(rank), nonce: Self.nonce())
+            // A call waits as long as the mesh does: in the peer's backlog it costs nothing.
+            add(descriptor, "\(address.host) port \(address.port)", deadline, Rank(rank), .dialer(handshake))
+        }
+    }
+
+    private mutating func postpone(_ rank: Int, _ reason: String) {
+        lastFailure[rank] = reason
+        nextCall[rank] = MonotonicClock.now().advanced(bySeconds: pause[rank])
+        pause[rank] = min(pause[rank] * 2, Self.pauseMax)
+    }
+
+    private mutating func add(_ descriptor: Int32, _ address: String, _ deadline: Moment, _ callee: Rank?, _ role: Conversation.Role) {
+        let milliseconds = Int32(clamping: Int64(options.silenceLimit.inSeconds * 1000))
+        _ = ring_socket_tune(descriptor, Int32(clamping: options.socketBufferBytes), milliseconds)
+        let conversation = Conversation(
+            descriptor: descriptor, key: nextKey, address: address, deadline: deadline, callee: callee, role: role)
+        nextKey += 1
+        conversations.append(conversation)
+        _ = ring_poll_watch(poll, descriptor, conversation.key, callee == nil, callee != nil, false)
+    }
+
+    private mutating func accept() throws(TransportError) {
+        // As many as may be pending, then everybody else's turn.
+        for _ in 0..<TransportLimits.pendingHandshakes {
+            var name = [CChar](repeating: 0, count: 96)
+            let descriptor = unsafe ring_socket_accept(listener.descriptor, &name, name.count)
+            if descriptor == -EAGAIN { return }
+            if descriptor < 0 { throw .system("data-plane port \(listener.port) accepts nothing: \(systemText(-descriptor))") }
+            let address = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            makeRoomForStranger()
+            let limit = MonotonicClock.now().advanced(bySeconds: options.handshakeLimit.inSeconds)
+            add(descriptor, address, limit, nil, .acceptor(AcceptorHandshake(identity, nonce: Self.nonce())))
+        }
+    }
+
+    private mutating func makeRoomForStranger() {
+        let strangers = conversations.indices.filter { conversations[$0].callee == nil }
+        if strangers.count < TransportLimits.pendingHandshakes { return }
+        let oldest = conversations[strangers[0]]
+        listener.refused(oldest.address, "too many connections wait for a handshake and it is the oldest", isStranger: true)
+        end(oldest)
+    }
+
+    private mutating func dropOverdue(at now: Moment) {
+        for conversation in conversations where conversation.callee == nil && conversation.deadline <= now {
+            listener.refused(
+                conversation.address, "no handshake within \(options.handshakeLimit.inSeconds) s", isStranger: true)
+            end(conversation)
+        }
+    }
+
+    private mutating func advance(_ key: UInt64) throws(TransportError) {
+        // Ended by an earlier event of the same batch.
+        guard let conversation = conversations.first(where: { $0.key == key }) else { return }
+        let outcome: Conversation.Outcome
+        if conversation.isConnecting {
+            outcome = conversation.connected()
+            if case .goesOn = outcome { _ = ring_poll_watch(poll, conversation.descriptor, key, true, false, true) }
+        } else {
+            outcome = conversation.advance()
+        }
+        switch outcome {
+        case .goesOn: break
+        case .established(let rank): establish(rank, conversation)
+        case .refused(let reason, let isStranger):
+            end(conversation)
+            if let callee = conversation.callee {
+                postpone(callee.index, "\(conversation.address): \(reason)")
+            } else {
+                listener.refused(conversation.address, reason, isStranger: isStranger)
+            }
+        case .turnedDown(let refusal):
+            end(conversation)
+            guard let callee = conversation.callee else { break }
+            if refusal.isFinal { throw .refused(reason: "\(callee) at \(conversation.address): \(refusal.sentence)") }
+            postpone(callee.index, "\(conversation.address): \(refusal.sentence)")
+        case .ended(let reason):
+            end(conversation)
+            if let callee = conversation.callee {
+                postpone(callee.index, "\(conversation.address): \(reason)")
+            } else {
+                listener.refused(conversation.address, "\(reason) before the handshake was done", isStranger: true)
+            }
+        }
+    }
+
+    private mutating func establish(_ rank: Rank, _ conversation: Conversation) {
+        conversations.removeAll { $0 === conversation }
+        _ = ring_poll_forget(poll, conversation.descriptor)
+        // A member that calls again gave up its earlier call.
+        if established[rank.index] >= 0 { _ = ring_socket_close(established[rank.index]) }
+        established[rank.index] = conversation.descriptor
+    }
+
+    private mutating func end(_ conversation: Conversation) {
+        conversations.removeAll { $0 === conversation }
+        conversation.close()
+    }
+
+    private static func nonce() -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 32)
+        let error = unsafe bytes.withUnsafeMutableBytes { raw in
+            guard let base = raw.baseAddress else { return Int32(0) }
+            return unsafe ring_random_fill(base, raw.count)
+        }
+        precondition(error == 0, "the kernel's random source fails: \(systemText(error))")
+        return bytes
+    }
+}

@@ -1,0 +1,84 @@
+// Registered memory over TCP: one connection to each other rank, one I/O thread. The caller's half is TransportFront, the
+// thread's half is TCPLoop; this file joins them and makes the mesh.
+import RingCore
+
+/// A rank's end of a ring over TCP.
+public struct TCPTransport: ~Copyable, Transport {
+    private var front: TransportFront
+    private let thread: PinnedThread
+
+    private init(front: consuming TransportFront, thread: PinnedThread) {
+        self.front = front
+        self.thread = thread
+    }
+
+    deinit {
+        front.mailbox.close()
+        thread.join()
+    }
+
+    /// Connects `rank` with every other rank of the ring and returns when all links stand.
+    ///
+    /// `peers` holds an address for each rank; the own entry is not used. Every rank of one ring has the same `secret`,
+    /// `epoch` and `job`; connections that do not fit are refused, counted by `listener`, and waited out. Throws
+    /// `.refused` when a peer refuses us for good, `.unreachable` or `.timedOut` with the first missing rank at the
+    /// deadline, `.system`. Blocks up to `deadline`: not for the async world.
+    public static func connect(
+        listener: TCPListener, rank: Rank, world: WorldSize, peers: [PeerAddress], secret: [UInt8], epoch: Epoch, job: JobNumber,
+        deadline: Duration, options: TCPOptions = TCPOptions()
+    ) throws(TransportError) -> TCPTransport {
+        precondition(rank.index < world.count, "\(rank) is outside a world of \(world)")
+        precondition(peers.count == world.count, "\(peers.count) addresses for \(world) ranks")
+        let identity = HandshakeIdentity(rank: rank, world: world, epoch: epoch, job: job, secret: secret)
+        var builder = try MeshBuilder(listener: listener, identity: identity, peers: peers, options: options, deadline: deadline)
+        let descriptors = try builder.build()
+        let mailbox = try Mailbox(world: world, moverBell: Doorbell())
+        let loop = try TCPLoop(identity: identity, descriptors: descriptors, options: options, mailbox: mailbox)
+        let thread = try PinnedThread.start(name: "ring-io-\(rank.index)", cpu: options.ioCPU) { loop.run() }
+        return TCPTransport(front: TransportFront(rank: rank, world: world, mailbox: mailbox), thread: thread)
+    }
+
+    /// The caller's own place in the ring.
+    public var rank: Rank { front.rank }
+    /// The number of ranks.
+    public var world: WorldSize { front.world }
+
+    /// Makes memory known; see `Transport`.
+    public mutating func register(_ memory: UnsafeMutableRawBufferPointer) throws(TransportError) -> RegionKey {
+        try unsafe front.register(memory)
+    }
+
+    /// Forgets a region; see `Transport`.
+    public mutating func unregister(_ region: RegionKey) throws(TransportError) { try front.unregister(region) }
+
+    /// Sends; see `Transport`.
+    public mutating func post(send block: BlockRef, to peer: Rank, tag: MessageTag) throws(TransportError) -> Posted {
+        try front.post(isSend: true, block, peer, tag)
+    }
+
+    /// Receives; see `Transport`.
+    public mutating func post(receive block: BlockRef, from peer: Rank, tag: MessageTag) throws(TransportError) -> Posted {
+        try front.post(isSend: false, block, peer, tag)
+    }
+
+    /// Collects completions; see `Transport`.
+    public mutating func poll(into completions: inout [Completion]) -> Int { front.poll(into: &completions) }
+
+    /// Sleeps until there is one; see `Transport`.
+    public mutating func wait(atMost timeout: Duration) -> Bool { front.wait(atMost: timeout) }
+
+    /// What has been moved so far.
+    public var counters: TransportCounters { front.mailbox.counters.values }
+
+    /// Ranks that are gone.
+    public var lostPeers: [Rank] { front.mailbox.losses.ranks }
+
+    /// Why a rank is gone.
+    public func lossReason(of peer: Rank) -> String? { front.mailbox.losses.reason(of: peer) }
+
+    /// Leaves the ring; see `Transport`. Takes at most `TCPOptions.closeLinger` and a little.
+    public mutating func close() {
+        front.close()
+        thread.join()
+    }
+}

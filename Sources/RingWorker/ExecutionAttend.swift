@@ -1,0 +1,132 @@
+// An attend job on one rank: read the shard of Q, K, V, go round the ring once, write the rows of the result in place.
+import RingControl
+import RingCore
+import RingEngine
+import RingFormats
+import RingKernels
+import RingModels
+import RingTransport
+
+/// One rank of one attend job.
+struct AttendExecution {
+    let assignment: Assignment
+    let spec: AttendSpec
+    let context: ExecutionContext
+    let cpus: [Int]
+
+    func run() throws(ExecutionError) -> WorkerSummary? {
+        let begun = MonotonicClock.now()
+        var summary = WorkerSummary(rank: assignment.rank)
+        let kernels = try ExecutionParts.kernels()
+        let plan = try ExecutionParts.plan(assignment)
+        let pool = try ExecutionParts.pool(assignment, cpus: cpus)
+        defer { pool.shutdown() }
+        let source = try source(kernels)
+        var rank = try prepare(source, plan: plan, kernels: kernels, pool: pool)
+        do throws(ModelError) { try rank.load() } catch { throw ExecutionParts.error(error) }
+        let owned = rank.engine.shard.tokenCount
+        summary.tokensOwned = owned
+        summary.isa = kernels.instructionSet.rawValue
+        summary.loadSeconds = MonotonicClock.now().seconds(since: begun)
+        guard context.awaitStart() else { return nil }
+        let start = MonotonicClock.now()
+        let pass: PassReport
+        do throws(ModelError) {
+            pass = try rank.attend { report(step: $0, plan: plan, owned: owned) }
+        } catch { throw ExecutionParts.error(error) }
+        summary.prefillSeconds = MonotonicClock.now().seconds(since: start)
+        try write(&rank, shape: source.shape)
+        do throws(EngineError) { try rank.engine.barrier() } catch { throw ExecutionParts.error(error) }
+        fill(&summary, from: pass, counters: rank.engine.wire.counters, shape: source.shape)
+        rank.engine.close()
+        return context.isCancelled() ? nil : summary
+    }
+
+    private func source(_ kernels: Kernels) throws(ExecutionError) -> AttentionSource {
+        switch spec.input {
+        case .seeded(let seed):
+            let shape = AttentionSource.Shape(
+                tokens: spec.shape.tokens, heads: spec.shape.heads, kvHeads: spec.shape.kvHeads, headDim: spec.shape.headDim,
+                valueDim: spec.shape.valueDim, element: spec.shape.element == .f32 ? .f32 : .bf16)
+            return AttentionSource(seed: seed, shape: shape, kernels: kernels)
+        case .file(let path):
+            do throws(FormatError) { return try AttentionSource(path: path, kernels: kernels) } catch { throw Self.inputError(error) }
+        }
+    }
+
+    /// A damaged input file is the submitter's input here, not a model.
+    private static func inputError(_ error: FormatError) -> ExecutionError {
+        let mapped = ExecutionParts.error(error)
+        return mapped.code == .invalidModel ? ExecutionError(.invalidInput, mapped.message) : mapped
+    }
+
+    private func prepare(
+        _ source: AttentionSource, plan: ShardPlan, kernels: Kernels, pool: ComputePool
+    ) throws(ExecutionError) -> AttentionRank<TCPTransport> {
+        let shape: EngineShape
+        let buffers: AttentionBuffers
+        do throws(KernelError) {
+            let element: ElementType = spec.kvElement == .f32 ? .f32 : .bf16
+            shape = try AttentionRank<TCPTransport>.shape(source.shape, plan: plan, element: element, scale: spec.scale)
+            buffers = try AttentionBuffers(source.shape, tokens: plan.tokens(of: Rank(assignment.rank)))
+        } catch { throw ExecutionParts.error(error) }
+        var wire = try ExecutionParts.connect(assignment, context)
+        let memory: EngineMemory
+        do throws(EngineError) {
+            memory = try EngineMemory(shape, for: &wire, threads: assignment.threads)
+        } catch { throw ExecutionParts.error(error) }
+        let engine = RingEngine(memory, wire: wire, pool: pool, kernels: kernels, isCancelled: context.isCancelled)
+        return AttentionRank(source, causal: spec.causal, engine: engine, buffers: buffers)
+    }
+
+    private func report(step: StepReport, plan: ShardPlan, owned: Int) {
+        let rank = Rank(assignment.rank)
+        let all = plan.world.ranks.reduce(0) { $0 + plan.work(of: rank, on: $1, causal: spec.causal) }
+        let schedule = RingSchedule(for: rank, in: plan.world)
+        let done = schedule.prefix(step.step + 1).reduce(0) { $0 + plan.work(of: rank, on: $1.kvOwner, causal: spec.causal) }
+        let progress = WorkerProgress(
+            phase: .attend, layer: 0, layers: 1, step: step.step + 1, steps: plan.world.count,
+            tokensDone: Int(Double(owned) * Double(done) / Double(max(all, 1))), tokensTotal: owned)
+        context.report(.progress(assignment.job, progress))
+    }
+
+    private func write(_ rank: inout AttentionRank<TCPTransport>, shape: AttentionSource.Shape) throws(ExecutionError) {
+        do throws(ModelError) {
+            guard let path = spec.outputPath else {
+                // Nobody keeps the result, but a result that is not finite is still an error.
+                return try rank.collect { _, _, _ in }
+            }
+            let file: SafetensorsWriter
+            do throws(FormatError) { file = try SafetensorsWriter(opening: path) } catch { throw ModelError.format(error) }
+            let width = shape.heads * shape.valueDim
+            try rank.collect { (position, out, lse) throws(FormatError) in
+                for row in wantedRows(position..<position + out.rows) {
+                    let local = row.lowerBound - position..<row.upperBound - position
+                    try out.rows(local).withSpan { (span) throws(FormatError) in
+                        try file.write(span, to: "out", atElement: row.lowerBound * width)
+                    }
+                    try lse.rows(local).withSpan { (span) throws(FormatError) in
+                        try file.write(span, to: "lse", atElement: row.lowerBound * shape.heads)
+                    }
+                }
+            }
+        } catch { throw ExecutionParts.error(error) }
+    }
+
+    /// The runs of `positions` that are to be written: all, or those the submitter asked for.
+    private func wantedRows(_ positions: Range<Int>) -> [Range<Int>] {
+        guard let wanted = spec.outputRows else { return [positions] }
+        return wanted.filter(positions.contains).map { $0..<$0 + 1 }
+    }
+
+    private func fill(_ summary: inout WorkerSummary, from pass: PassReport, counters: TransportCounters, shape: AttentionSource.Shape) {
+        summary.computeSeconds = pass.computeSeconds
+        summary.exposedSeconds = pass.exposedSeconds
+        summary.flops = Double(pass.pairs) * 2 * Double(shape.headDim + shape.valueDim)
+        summary.steps = pass.steps.count
+        summary.bytesSent = Int(clamping: counters.bytesSent)
+        summary.bytesReceived = Int(clamping: counters.bytesReceived)
+        summary.retransmissions = Int(clamping: counters.retransmissions)
+        summary.peakResidentBytes = ProcessMemory.peakResidentBytes
+    }
+}

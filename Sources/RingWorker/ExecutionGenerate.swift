@@ -1,0 +1,131 @@
+// A generate job on one rank: load the model, prefill the shard, then lead or follow the decoding.
+import RingControl
+import RingCore
+import RingEngine
+import RingFormats
+import RingKernels
+import RingModels
+import RingTransport
+
+/// One rank of one generate job.
+struct GenerateExecution {
+    let assignment: Assignment
+    let spec: GenerateSpec
+    let context: ExecutionContext
+    let cpus: [Int]
+
+    private var leads: Bool { assignment.rank == 0 }
+
+    func run(_ prompt: [PromptChunk]) throws(ExecutionError) -> WorkerSummary? {
+        let begun = MonotonicClock.now()
+        var summary = WorkerSummary(rank: assignment.rank)
+        let kernels = try ExecutionParts.kernels()
+        let plan = try ExecutionParts.plan(assignment)
+        let pool = try ExecutionParts.pool(assignment, cpus: cpus)
+        defer { pool.shutdown() }
+        var model = try prepare(plan: plan, kernels: kernels, pool: pool)
+        summary.tokensOwned = model.engine.shard.tokenCount
+        summary.isa = kernels.instructionSet.rawValue
+        summary.loadSeconds = MonotonicClock.now().seconds(since: begun)
+        guard context.awaitStart() else { return nil }
+        do throws(ModelError) {
+            let start = MonotonicClock.now()
+            try model.prefill(prompt.map { $0.ids[...] }) { report(prefill: $0, owned: model.engine.shard.tokenCount) }
+            summary.prefillSeconds = MonotonicClock.now().seconds(since: start)
+        } catch { throw ExecutionParts.error(error) }
+        try writeLogits(model)
+        let decoding = MonotonicClock.now()
+        summary.generatedTokens = try decode(&model)
+        summary.decodeSeconds = MonotonicClock.now().seconds(since: decoding)
+        do throws(EngineError) { try model.engine.barrier() } catch { throw ExecutionParts.error(error) }
+        fill(&summary, from: model)
+        model.engine.close()
+        return context.isCancelled() ? nil : summary
+    }
+
+    private func prepare(plan: ShardPlan, kernels: Kernels, pool: ComputePool) throws(ExecutionError) -> ModelRank<TCPTransport> {
+        let owned = plan.tokens(of: Rank(assignment.rank))
+        let weights: ModelWeights
+        let shape: EngineShape
+        let buffers: ModelBuffers
+        do throws(ModelError) {
+            weights = try ModelWeights(folder: spec.modelFolder, withHead: leads || spec.logitsPath != nil) { done, count in
+                let progress = WorkerProgress(
+                    phase: .loading, layer: done, layers: count, step: 0, steps: assignment.world, tokensDone: 0, tokensTotal: owned)
+                context.report(.progress(assignment.job, progress))
+            }
+        } catch { throw ExecutionParts.error(error) }
+        do throws(KernelError) {
+            shape = try ModelRank<TCPTransport>.shape(
+                weights.config, plan: plan, element: spec.kvElement == .f32 ? .f32 : .bf16, decodeTokensMax: spec.maxTokens)
+            buffers = try ModelBuffers(weights.config, tokens: owned, threads: assignment.threads)
+        } catch { throw ExecutionParts.error(error) }
+        var wire = try ExecutionParts.connect(assignment, context)
+        let memory: EngineMemory
+        do throws(EngineError) {
+            memory = try EngineMemory(shape, for: &wire, threads: assignment.threads)
+        } catch { throw ExecutionParts.error(error) }
+        let engine = RingEngine(memory, wire: wire, pool: pool, kernels: kernels, isCancelled: context.isCancelled)
+        return ModelRank(weights, engine: engine, buffers: buffers, kernels: kernels)
+    }
+
+    private func report(prefill: PrefillProgress, owned: Int) {
+        let progress = WorkerProgress(
+            phase: .prefill, layer: prefill.layer, layers: prefill.layers, step: prefill.step, steps: prefill.steps,
+            tokensDone: Int(prefill.fraction * Double(owned)), tokensTotal: owned)
+        context.report(.progress(assignment.job, progress))
+    }
+
+    private func decode(_ model: inout ModelRank<TCPTransport>) throws(ExecutionError) -> [UInt32]? {
+        do throws(ModelError) {
+            guard leads else {
+                try model.follow()
+                return nil
+            }
+            let sampling = SamplingOptions(temperature: spec.temperature, topK: spec.topK, topP: spec.topP, seed: spec.seed)
+            return try model.generate(
+                tokensMax: spec.maxTokens, stops: spec.stopTokens, ignoreStops: spec.ignoreEOS, sampling: sampling
+            ) { index, id in
+                context.report(.token(assignment.job, index: index, id: id))
+            }
+        } catch { throw ExecutionParts.error(error) }
+    }
+
+    /// Writes the wanted rows among this rank's own tokens to their places in the submitter's file.
+    private func writeLogits(_ model: borrowing ModelRank<TCPTransport>) throws(ExecutionError) {
+        guard let path = spec.logitsPath else { return }
+        let wanted = spec.logitsRows ?? [RowRange(start: 0, count: spec.promptTokenCount)]
+        do throws(ModelError) {
+            let file: SafetensorsWriter
+            do throws(FormatError) { file = try SafetensorsWriter(opening: path) } catch { throw ModelError.format(error) }
+            var row = 0
+            for range in wanted {
+                for position in range.start..<range.start + range.count {
+                    defer { row += 1 }
+                    guard let own = ownRow(of: position, in: model.engine.shard) else { continue }
+                    let logits = try model.logits(row: own)
+                    do throws(FormatError) {
+                        try file.write(logits, to: "logits", atElement: row * logits.count)
+                    } catch { throw ModelError.format(error) }
+                }
+            }
+        } catch { throw ExecutionParts.error(error) }
+    }
+
+    private func ownRow(of position: Int, in shard: ShardBlocks) -> Int? {
+        for run in shard.runs where run.chunk.range.contains(position) { return run.firstRow + position - run.chunk.start }
+        return nil
+    }
+
+    private func fill(_ summary: inout WorkerSummary, from model: borrowing ModelRank<TCPTransport>) {
+        let counters = model.engine.wire.counters
+        summary.computeSeconds = model.figures.computeSeconds
+        summary.exposedSeconds = model.figures.exposedSeconds
+        summary.flops = model.figures.flops
+        summary.steps = model.figures.steps
+        summary.bytesSent = Int(clamping: counters.bytesSent)
+        summary.bytesReceived = Int(clamping: counters.bytesReceived)
+        summary.retransmissions = Int(clamping: counters.retransmissions)
+        summary.peakResidentBytes = ProcessMemory.peakResidentBytes
+    }
+}

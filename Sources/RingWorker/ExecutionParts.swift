@@ -1,0 +1,104 @@
+// What both kinds of job need: kernels, threads, connections to the other ranks, and errors in the words of a job.
+import RingControl
+import RingCore
+import RingEngine
+import RingFormats
+import RingKernels
+import RingModels
+import RingTransport
+
+/// Steps that every job takes, whatever it computes.
+enum ExecutionParts {
+    /// The kernels that this machine or `RINGMASTER_ISA` chooses.
+    static func kernels() throws(ExecutionError) -> Kernels {
+        do throws(KernelError) { return try Kernels.fromEnvironment() } catch { throw Self.error(error) }
+    }
+
+    /// The job's compute threads.
+    static func pool(_ assignment: Assignment, cpus: [Int]) throws(ExecutionError) -> ComputePool {
+        do throws(TransportError) {
+            return try ComputePool(threads: assignment.threads, cpus: cpus, prepare: Kernels.prepareThreadForLinear)
+        } catch { throw Self.error(error) }
+    }
+
+    /// Who owns which tokens.
+    static func plan(_ assignment: Assignment) throws(ExecutionError) -> ShardPlan {
+        do throws(PlanError) {
+            return try ShardPlan(assignment.layout, tokens: assignment.tokens, over: WorldSize(assignment.world))
+        } catch { throw ExecutionError(.invalidInput, "\(error)") }
+    }
+
+    /// Connections to every other rank.
+    static func connect(_ assignment: Assignment, _ context: ExecutionContext) throws(ExecutionError) -> TCPTransport {
+        guard let secret = bytes(ofHex: assignment.secret) else {
+            throw ExecutionError(.protocolMismatch, "the job's secret is no hexadecimal text; run the same version everywhere")
+        }
+        do throws(TransportError) {
+            return try TCPTransport.connect(
+                listener: context.listener, rank: Rank(assignment.rank), world: WorldSize(assignment.world),
+                peers: assignment.peers.map { PeerAddress(host: $0.host, port: UInt16(clamping: $0.port)) }, secret: secret,
+                epoch: assignment.epoch, job: assignment.job, deadline: .seconds(ExecutionLimits.connectSeconds))
+        } catch { throw Self.error(error) }
+    }
+
+    private static func bytes(ofHex text: String) -> [UInt8]? {
+        let digits = text.compactMap(\.hexDigitValue)
+        guard digits.count == text.count, digits.count % 2 == 0 else { return nil }
+        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+    }
+
+    static func error(_ error: ModelError) -> ExecutionError {
+        switch error {
+        case .format(let format): self.error(format)
+        case .nonFiniteWeight, .nonFiniteLogits: ExecutionError(.nonFinite, "\(error)")
+        case .unsupported: ExecutionError(.invalidModel, "\(error)")
+        case .tokenOutOfRange: ExecutionError(.invalidInput, "\(error)")
+        case .kernel(let kernel): self.error(kernel)
+        case .engine(let engine): self.error(engine)
+        }
+    }
+
+    static func error(_ error: FormatError) -> ExecutionError {
+        switch error {
+        case .unreadable: ExecutionError(.fileAccess, error.message)
+        case .malformed, .unsupported, .tooLarge: ExecutionError(.invalidModel, error.message)
+        case .invalid: ExecutionError(.invalidInput, error.message)
+        }
+    }
+
+    static func error(_ error: KernelError) -> ExecutionError {
+        switch error {
+        case .outOfMemory: ExecutionError(.insufficientMemory, "\(error)")
+        case .unsupportedDimension, .invalidCount, .unknownInstructionSet, .unsupportedInstructionSet:
+            ExecutionError(.invalidInput, "\(error)")
+        case .linearFailed, .threadFailed: ExecutionError(.internalError, "\(error)")
+        }
+    }
+
+    static func error(_ error: EngineError) -> ExecutionError {
+        switch error {
+        case .lost(let rank, _, _, _): ExecutionError(.workerLost, "\(error)", lostRank: rank.index)
+        case .nonFinite: ExecutionError(.nonFinite, "\(error)")
+        case .memory(let kernel): self.error(kernel)
+        case .transport(let transport): self.error(transport)
+        case .stalled, .protocolViolation, .cancelled: ExecutionError(.transport, "\(error)")
+        }
+    }
+
+    static func error(_ error: TransportError) -> ExecutionError {
+        switch error {
+        case .lost(let rank, _), .unreachable(let rank, _): ExecutionError(.workerLost, "\(error)", lostRank: rank.index)
+        case .timedOut(let rank, _): ExecutionError(.transport, "\(error)", lostRank: rank?.index)
+        default: ExecutionError(.transport, "\(error)")
+        }
+    }
+}
+
+/// Bounds of a job's execution.
+enum ExecutionLimits {
+    /// Seconds within which the ring must be connected. Every rank loads before it connects, so this must outlast the
+    /// difference between the fastest and the slowest disk.
+    static let connectSeconds = 300
+    /// Rows of logits that are held before they are written.
+    static let logitRows = 64
+}

@@ -1,0 +1,89 @@
+// What this machine has, read where Linux tells it: /proc and /sys. Nothing here changes anything.
+
+import Foundation
+
+/// Cores, memory and devices of this machine.
+public struct MachineFacts: Sendable {
+    /// The machine's name.
+    public let hostName: String
+    /// The CPU's name.
+    public let cpuModel: String
+    /// The CPU's feature flags as the kernel lists them, sorted.
+    public let cpuFlags: [String]
+    /// Cores that this process may run on.
+    public let cpus: Int
+    /// NUMA nodes with their cores, as the kernel writes lists: `0-7,16-23`.
+    public let numaNodes: [String]
+    /// Memory in bytes.
+    public let memoryBytes: Int
+    /// Memory in bytes that can be had without swapping.
+    public let memoryAvailableBytes: Int
+    /// Free and total huge pages of 2 MiB that are set aside.
+    public let hugePages: (free: Int, total: Int)
+    /// How transparent huge pages are given: `always`, `madvise` or `never`.
+    public let transparentHugePages: String
+    /// Most bytes that this process may lock in memory; `nil` is no limit.
+    public let lockedMemoryLimit: Int?
+    /// RDMA devices.
+    public let rdmaDevices: [String]
+
+    /// Reads everything now. What a machine does not tell is empty or zero.
+    public init() {
+        hostName = ProcessInfo.processInfo.hostName
+        let cpuinfo = Self.fields(of: "/proc/cpuinfo")
+        cpuModel = cpuinfo["model name"] ?? cpuinfo["Processor"] ?? "unknown"
+        cpuFlags = (cpuinfo["flags"] ?? cpuinfo["Features"] ?? "").split(separator: " ").map(String.init).sorted()
+        let allowed = Self.fields(of: "/proc/self/status")["Cpus_allowed_list"] ?? ""
+        cpus = max(1, Self.count(ofList: allowed))
+        let nodes = "/sys/devices/system/node"
+        let names = Self.list(nodes).filter { $0.hasPrefix("node") && Int($0.dropFirst(4)) != nil }
+        numaNodes = names.sorted { (Int($0.dropFirst(4)) ?? 0) < (Int($1.dropFirst(4)) ?? 0) }
+            .compactMap { Self.text("\(nodes)/\($0)/cpulist") }
+        let memory = Self.fields(of: "/proc/meminfo")
+        memoryBytes = Self.kibibytes(memory["MemTotal"])
+        memoryAvailableBytes = Self.kibibytes(memory["MemAvailable"])
+        hugePages = (Int(memory["HugePages_Free"] ?? "") ?? 0, Int(memory["HugePages_Total"] ?? "") ?? 0)
+        let transparent = Self.text("/sys/kernel/mm/transparent_hugepage/enabled") ?? ""
+        transparentHugePages = transparent.split(separator: " ").first { $0.hasPrefix("[") }.map { String($0.dropFirst().dropLast()) } ?? "none"
+        lockedMemoryLimit = Self.lockedMemoryLimit()
+        rdmaDevices = Self.list("/sys/class/infiniband").sorted()
+    }
+
+    /// Bytes that can be had without swapping, now.
+    public static func memoryAvailableNow() -> Int { kibibytes(fields(of: "/proc/meminfo")["MemAvailable"]) }
+
+    // /proc and /sys files have no length: FileManager reads them whole all the same.
+    private static func text(_ path: String) -> String? {
+        guard let bytes = FileManager.default.contents(atPath: path) else { return nil }
+        return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    private static func list(_ path: String) -> [String] { (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] }
+
+    /// `name: value` lines; the first of each name counts.
+    private static func fields(of path: String) -> [String: String] {
+        var fields: [String: String] = [:]
+        for line in (text(path) ?? "").split(separator: "\n") {
+            let parts = line.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+            if parts.count == 2, fields[parts[0]] == nil { fields[parts[0]] = parts[1] }
+        }
+        return fields
+    }
+
+    private static func kibibytes(_ text: String?) -> Int { (Int((text ?? "").split(separator: " ").first ?? "") ?? 0) * 1024 }
+
+    /// The number of members of a list like `0-3,8`.
+    static func count(ofList list: String) -> Int {
+        list.split(separator: ",").reduce(0) { sum, range in
+            let ends = range.split(separator: "-").compactMap { Int($0) }
+            guard let first = ends.first, let last = ends.last, last >= first else { return sum }
+            return sum + last - first + 1
+        }
+    }
+
+    private static func lockedMemoryLimit() -> Int? {
+        let line = (text("/proc/self/limits") ?? "").split(separator: "\n").first { $0.hasPrefix("Max locked memory") }
+        let words = (line ?? "").split(separator: " ")
+        return words.count > 3 ? Int(words[3]) : nil
+    }
+}

@@ -1,0 +1,115 @@
+// Runs one job on an embedded cluster and follows it to its end: progress to the bar, tokens to whoever wants them.
+
+import Foundation
+import RingControl
+import RingCoordinator
+import RingFormats
+
+/// How a job is run from the command line.
+struct JobFollower: Sendable {
+    /// The work.
+    let spec: JobSpec
+    /// Worker processes.
+    let workers: Int
+    /// Compute threads of each; `nil` shares the cores.
+    let threads: Int?
+    /// Token ids of the prompt; empty for `attend`.
+    let prompt: [UInt32]
+    /// Whether to tell more on stderr.
+    let verbose: Bool
+
+    /// Starts a cluster, runs the job, ends the cluster, and gives the figures of every worker, by rank.
+    func run(onToken: @escaping @Sendable (UInt32) -> Void = { _ in }) async throws -> [WorkerSummary] {
+        var configuration = EmbeddedCluster.Configuration(binary: try Self.ownBinary(), workers: workers)
+        if verbose { configuration.mirror = { Console.raw($0) } }
+        do {
+            return try await EmbeddedCluster.run(configuration) { cluster in try await follow(cluster, onToken) }
+        } catch let failure as Failure {
+            throw CommandError(failure)
+        } catch let error as ServerError {
+            throw CommandError.tryAgain(error.description)
+        }
+    }
+
+    private static func ownBinary() throws -> String {
+        if let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") { return path }
+        throw CommandError.failed("cannot find this program's own file through /proc/self/exe: is /proc mounted?")
+    }
+
+    private func follow(_ cluster: EmbeddedCluster, _ onToken: @Sendable (UInt32) -> Void) async throws -> [WorkerSummary] {
+        let (job, events) = try await cluster.submit(spec, threads: threads, prompt: prompt)
+        if verbose {
+            Console.message("coordinator at \(cluster.address)")
+            for (name, process) in cluster.processNumbers { Console.message("\(name) is process \(process)") }
+        }
+        var bar = ProgressBar(verbose: verbose)
+        defer { bar.clear() }
+        for await item in events {
+            guard case .event(let event) = item else { continue }
+            switch event {
+            case .phase(let phase):
+                if verbose { Console.message("job \(job): \(phase.rawValue)") }
+            case .placed: break
+            case .progress(let progress):
+                if progress.phase != .decode { bar.show(progress.phase.rawValue, done: progress.tokensDone, total: progress.tokensTotal) }
+            case .token(_, let id):
+                bar.clear()
+                onToken(id)
+            case .succeeded(let summaries): return summaries
+            case .failed(let failure):
+                bar.clear()
+                explain(failure, cluster)
+                throw failure
+            case .cancelled(let reason): throw Failure(.shuttingDown, "the job was cancelled: \(reason)")
+            }
+        }
+        // The feed ends without a final event only when this task is cancelled.
+        throw CancellationError()
+    }
+
+    /// Shows the end of what a worker that died had to say; a worker that reported its own error has said it.
+    private func explain(_ failure: Failure, _ cluster: EmbeddedCluster) {
+        let mayHaveSaid = failure.code == .workerLost || failure.code == .workersMissing
+        guard mayHaveSaid, !verbose, let worker = failure.worker, let tail = cluster.stderrTail(of: worker) else { return }
+        let lines = tail.split(separator: "\n").suffix(8)
+        for line in lines { Console.message("\(worker): \(line)") }
+    }
+}
+
+/// The table of workers that a run prints for people.
+func workerTable(_ summaries: [WorkerSummary]) -> String {
+    var table = Table(["worker", "tokens", "compute s", "exposed s", "exposed", "sent", "received", "GFLOP/s", "memory"])
+    for summary in summaries {
+        let busy = summary.computeSeconds + summary.exposedSeconds
+        table.add([
+            "rank \(summary.rank)", grouped(summary.tokensOwned), fixed(summary.computeSeconds, 2), fixed(summary.exposedSeconds, 2),
+            busy > 0 ? fixed(100 * summary.exposedSeconds / busy, 1) + "%" : "-", humanBytes(summary.bytesSent),
+            humanBytes(summary.bytesReceived),
+            summary.computeSeconds > 0 ? fixed(summary.flops / summary.computeSeconds / 1e9, 1) : "-",
+            humanBytes(summary.peakResidentBytes),
+        ])
+    }
+    return table.text
+}
+
+/// Seconds that communication was waited for, as a share of all seconds in which the engine was on the job.
+func exposedFraction(_ summaries: [WorkerSummary]) -> Double {
+    let exposed = summaries.reduce(0) { $0 + $1.exposedSeconds }
+    let busy = summaries.reduce(0) { $0 + $1.computeSeconds + $1.exposedSeconds }
+    return busy > 0 ? exposed / busy : 0
+}
+
+/// The figures of every worker for `--json`.
+func workerObjects(_ summaries: [WorkerSummary]) -> JSONValue {
+    .array(summaries.map { summary in
+        [
+            "rank": .integer(Int64(summary.rank)), "tokens": .integer(Int64(summary.tokensOwned)),
+            "load_seconds": .real(summary.loadSeconds), "prefill_seconds": .real(summary.prefillSeconds),
+            "decode_seconds": .real(summary.decodeSeconds), "compute_seconds": .real(summary.computeSeconds),
+            "exposed_seconds": .real(summary.exposedSeconds), "bytes_sent": .integer(Int64(summary.bytesSent)),
+            "bytes_received": .integer(Int64(summary.bytesReceived)), "flops": .real(summary.flops),
+            "steps": .integer(Int64(summary.steps)), "peak_resident_bytes": .integer(Int64(summary.peakResidentBytes)),
+            "retransmissions": .integer(Int64(summary.retransmissions)), "isa": .string(summary.isa),
+        ]
+    })
+}

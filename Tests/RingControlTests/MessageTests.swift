@@ -1,0 +1,84 @@
+// Every message survives JSON and back, in the key style that the shells use.
+
+import Foundation
+import RingControl
+import RingCore
+import Testing
+
+private func roundTrip<Message: Codable & Hashable>(_ message: Message) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    let data = try encoder.encode(message)
+    #expect(try decoder.decode(Message.self, from: data) == message)
+    return String(decoding: data, as: UTF8.self)
+}
+
+@Suite("Messages")
+struct MessageTests {
+    private let job = JobNumber(3)
+
+    private var assignment: Assignment {
+        var spec = GenerateSpec(modelFolder: "/models/m", promptTokenCount: 100, maxTokens: 8)
+        spec.ignoreEOS = true
+        spec.topK = 5
+        spec.logitsPath = "/l"
+        spec.logitsRows = [RowRange(start: 1, count: 2)]
+        spec.stopTokens = [1, 2]
+        return Assignment(
+            job: job, epoch: Epoch(2), rank: 0, peers: [Peer(host: "127.0.0.1", port: 1, worker: "a")], secret: "00", threads: 2,
+            localIndex: 0, localCount: 1, spec: .generate(spec))
+    }
+
+    @Test("directives")
+    func directives() throws {
+        #expect(try roundTrip(WorkerDirective.start(job)) == #"{"job":3,"type":"start"}"#)
+        #expect(try roundTrip(WorkerDirective.abort(job, reason: "r")) == #"{"job":3,"reason":"r","type":"abort"}"#)
+        #expect(try roundTrip(WorkerDirective.stop) == #"{"type":"stop"}"#)
+        let prepare = try roundTrip(WorkerDirective.prepare(assignment))
+        #expect(prepare.contains(#""ignore_eos":true"#) && prepare.contains(#""layout":"zigzag""#), "\(prepare)")
+    }
+
+    @Test("reports")
+    func reports() throws {
+        #expect(try roundTrip(WorkerReport.token(job, index: 4, id: 7)) == #"{"id":7,"index":4,"job":3,"type":"token"}"#)
+        _ = try roundTrip(WorkerReport.ready(job))
+        _ = try roundTrip(WorkerReport.stopped(job))
+        _ = try roundTrip(WorkerReport.progress(job, at(.decode, layer: 0, step: 1)))
+        var summary = WorkerSummary(rank: 1)
+        summary.generatedTokens = [1, 2]
+        summary.computeSeconds = 0.125
+        _ = try roundTrip(WorkerReport.finished(job, summary))
+        let failed = try roundTrip(WorkerReport.failed(job, .workerLost, message: "m", lostRank: 2))
+        #expect(failed == #"{"code":"worker_lost","job":3,"lost_rank":2,"message":"m","type":"failed"}"#)
+        _ = try roundTrip(WorkerReport.failed(job, .nonFinite, message: "m", lostRank: nil))
+    }
+
+    @Test("events")
+    func events() throws {
+        _ = try roundTrip(JobEvent.phase(.running))
+        _ = try roundTrip(JobEvent.placed(workers: ["a", "b"], epoch: Epoch(1)))
+        _ = try roundTrip(JobEvent.token(index: 0, id: 1))
+        _ = try roundTrip(JobEvent.succeeded([WorkerSummary(rank: 0)]))
+        _ = try roundTrip(JobEvent.failed(Failure(.workerLost, "m", worker: "a", rank: 1, layer: 2, step: 3)))
+        _ = try roundTrip(JobEvent.cancelled(reason: "r"))
+    }
+
+    @Test("an unknown type is an error, not a guess")
+    func unknown() {
+        let bytes = Data(#"{"type":"jump","job":1}"#.utf8)
+        #expect(throws: DecodingError.self) { try JSONDecoder().decode(WorkerDirective.self, from: bytes) }
+        #expect(throws: DecodingError.self) { try JSONDecoder().decode(WorkerReport.self, from: bytes) }
+        #expect(throws: DecodingError.self) { try JSONDecoder().decode(JobEvent.self, from: bytes) }
+    }
+
+    @Test("attention inputs of both kinds")
+    func inputs() throws {
+        let seeded = try roundTrip(AttendSpec.Input.seeded(seed: .max))
+        #expect(seeded == #"{"kind":"seeded","seed":18446744073709551615}"#)
+        _ = try roundTrip(AttendSpec.Input.file(path: "/q"))
+        _ = try roundTrip(attendSpec())
+    }
+}

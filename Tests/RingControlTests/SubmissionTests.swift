@@ -1,0 +1,67 @@
+// What a submission may not ask for: each is refused with a sentence before anybody works on it.
+
+import RingControl
+import RingCore
+import Testing
+
+@Suite("Submissions")
+struct SubmissionTests {
+    private func refusal(_ spec: JobSpec, workers: Int = 1, threads: Int? = nil) -> String? {
+        var play = Play()
+        play.submit(spec, workers: workers, threads: threads)
+        for case .refused(_, .invalid(let sentence)) in play.directives { return sentence }
+        return nil
+    }
+
+    private func attend(_ change: (inout AttendSpec) -> Void) -> JobSpec {
+        guard case .attend(var spec) = attendSpec() else { preconditionFailure("attendSpec gives an attend job") }
+        change(&spec)
+        return .attend(spec)
+    }
+
+    private func generate(_ change: (inout GenerateSpec) -> Void) -> JobSpec {
+        guard case .generate(var spec) = generateSpec() else { preconditionFailure("generateSpec gives a generate job") }
+        change(&spec)
+        return .generate(spec)
+    }
+
+    @Test("a sound one is taken")
+    func sound() {
+        #expect(refusal(attendSpec(tokens: 1), workers: 5) == nil)
+        #expect(refusal(generateSpec(tokens: 1), workers: 5) == nil)
+    }
+
+    @Test("workers, threads and tokens have bounds")
+    func bounds() {
+        #expect(refusal(attendSpec(), workers: 0)?.contains("workers") == true)
+        #expect(refusal(attendSpec(), workers: Limits.ranks + 1)?.contains("workers") == true)
+        #expect(refusal(attendSpec(), threads: 0)?.contains("threads") == true)
+        #expect(refusal(attendSpec(tokens: 0))?.contains("tokens") == true)
+        #expect(refusal(generateSpec(tokens: -1))?.contains("tokens") == true)
+    }
+
+    @Test("attention shapes that no kernel runs are named")
+    func shapes() {
+        #expect(refusal(attend { $0.shape.kvHeads = 3 })?.contains("multiple of kv_heads") == true)
+        #expect(refusal(attend { $0.shape.kvHeads = 0 })?.contains("multiple of kv_heads") == true)
+        #expect(refusal(attend { $0.shape.headDim = 60 })?.contains("head_dim") == true)
+        #expect(refusal(attend { $0.shape.valueDim = 264 })?.contains("v_dim") == true)
+        #expect(refusal(attend { $0.scale = .nan })?.contains("scale") == true)
+        #expect(refusal(attend { $0.outputRows = [3, 3] })?.contains("output rows") == true)
+        #expect(refusal(attend { $0.outputRows = [100] })?.contains("output rows") == true)
+        #expect(refusal(attend { $0.outputRows = [0, 99] }) == nil)
+    }
+
+    @Test("sampling that makes no sense is named")
+    func sampling() {
+        #expect(refusal(generate { $0.temperature = .nan })?.contains("temperature") == true)
+        #expect(refusal(generate { $0.topP = 0 })?.contains("top_p") == true)
+        #expect(refusal(generate { $0.topK = -1 })?.contains("top_k") == true)
+        #expect(refusal(generate { $0.maxTokens = -1 })?.contains("max_tokens") == true)
+        #expect(refusal(generate { $0.modelFolder = "" })?.contains("model folder") == true)
+        #expect(refusal(generate { $0.logitsRows = [RowRange(start: 0, count: 101)] })?.contains("logits rows") == true)
+        #expect(refusal(generate { $0.logitsRows = [RowRange(start: 5, count: 2), RowRange(start: 6, count: 1)] }) != nil)
+        #expect(refusal(generate { $0.logitsRows = [RowRange(start: 0, count: Int.max)] }) != nil)
+        #expect(refusal(generate { $0.logitsRows = [RowRange(start: 0, count: 5), RowRange(start: 9, count: 91)] }) == nil)
+    }
+}

@@ -1,0 +1,73 @@
+// The ring against the oracle: every row of every rank, over the sizes that break things.
+import RingCore
+import RingEngine
+import RingKernels
+import RingModels
+import Testing
+
+@Suite("Ring attention against the double-precision oracle")
+struct InProcessRingTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var tokens: Int, world: Int, heads: Int, kvHeads: Int, headDim: Int, valueDim: Int, causal: Bool
+        var testDescription: String { "S \(tokens) N \(world) H \(heads):\(kvHeads) d \(headDim):\(valueDim) causal \(causal)" }
+    }
+
+    static let cases: [Case] = {
+        var list: [Case] = []
+        for world in [1, 2, 3, 5] {
+            for tokens in [1, 2, world, 2 * world - 1, 2 * world + 1, 67, 64 * 2 * world, 521] {
+                list.append(Case(tokens: tokens, world: world, heads: 2, kvHeads: 1, headDim: 32, valueDim: 40, causal: true))
+            }
+            list.append(Case(tokens: 331, world: world, heads: 4, kvHeads: 4, headDim: 64, valueDim: 64, causal: false))
+            list.append(Case(tokens: 700, world: world, heads: 6, kvHeads: 2, headDim: 128, valueDim: 32, causal: true))
+        }
+        return list
+    }()
+
+    private func worstError(_ test: Case, element: ElementType, seed: UInt64, fault: RingFault? = nil) throws -> Double {
+        let kernels = try Kernels.selected()
+        let shape = AttentionSource.Shape(
+            tokens: test.tokens, heads: test.heads, kvHeads: test.kvHeads, headDim: test.headDim, valueDim: test.valueDim, element: element)
+        let source = AttentionSource(seed: seed, shape: shape, kernels: kernels)
+        var options = InProcessRing.Options(world: WorldSize(test.world), causal: test.causal, element: element)
+        options.threads = test.tokens % 2 + 1
+        options.fault = fault
+        let result = try InProcessRing.attend(source, options, kernels: kernels)
+        let queries = (0..<test.tokens).flatMap { position in (0..<test.heads).map { OracleQuery(position: position, head: $0) } }
+        let answers = try AttentionOracle.answers(to: queries, of: source, causal: test.causal)
+        var worst = 0.0
+        for (query, answer) in zip(queries, answers) {
+            worst = max(worst, abs(Double(result.lse[query.position, query.head]) - answer.lse))
+            for column in 0..<test.valueDim {
+                worst = max(worst, abs(Double(result.out[query.position, query.head * test.valueDim + column]) - answer.out[column]))
+            }
+        }
+        return worst
+    }
+
+    @Test("f32: every row within 2e-6 of max|v|", arguments: cases)
+    func singlePrecision(test: Case) throws {
+        // Standard normals reach about 4.5 in the largest of these; 1 is a bound from below, so the bar is not loosened.
+        let worst = try worstError(test, element: .f32, seed: 11)
+        #expect(worst <= 2e-6 * 4, "\(test.testDescription) seed 11: \(worst)")
+    }
+
+    @Test("bf16: against the same bf16 inputs, no worse than twice one rank")
+    func halfPrecision() throws {
+        for (tokens, causal) in [(521, true), (331, false)] {
+            var test = Case(tokens: tokens, world: 1, heads: 4, kvHeads: 2, headDim: 64, valueDim: 64, causal: causal)
+            let alone = try worstError(test, element: .bf16, seed: 5)
+            #expect(alone < 0.02)
+            for world in [2, 3, 4] {
+                test.world = world
+                #expect(try worstError(test, element: .bf16, seed: 5) <= 2 * alone, "world \(world)")
+            }
+        }
+    }
+
+    @Test("a broken ring is seen", arguments: [RingFault.Action.drop, .twice, .unweighted])
+    func faults(action: RingFault.Action) throws {
+        let test = Case(tokens: 521, world: 3, heads: 2, kvHeads: 1, headDim: 32, valueDim: 32, causal: true)
+        #expect(try worstError(test, element: .f32, seed: 3, fault: RingFault(action, kvOwner: Rank(1))) > 1e-3)
+    }
+}
