@@ -3,7 +3,11 @@
 // and the explicit-import check of the build keeps undeclared ones from compiling.
 import PackageDescription
 
-let swift: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .strictMemorySafety()]
+let swift: [SwiftSetting] = [
+    .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .strictMemorySafety(),
+    // Returning a Span needs it until the feature is final.
+    .enableExperimentalFeature("Lifetimes"),
+]
 let c: [CSetting] = [.treatAllWarnings(as: .error)]
 
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
@@ -68,6 +72,23 @@ let package = Package(
             ],
             swiftSettings: swift
         ),
+        // Tests mirror Sources; the last three look at the seam, at the house and at the whole.
         .testTarget(name: "RingCoreTests", dependencies: ["RingCore"], swiftSettings: swift),
+        .testTarget(name: "RingControlTests", dependencies: ["RingControl", "RingCore"], swiftSettings: swift),
+        .testTarget(name: "RingFormatsTests", dependencies: ["RingFormats"], swiftSettings: swift),
+        .testTarget(name: "RingKernelsTests", dependencies: ["RingKernels", "CRingKernels"], swiftSettings: swift),
+        .testTarget(
+            name: "RingModelsTests", dependencies: ["RingCore", "RingEngine", "RingFormats", "RingKernels", "RingModels"],
+            swiftSettings: swift
+        ),
+        .testTarget(
+            name: "RingCoordinatorTests",
+            dependencies: ["RingControl", "RingCoordinator", "RingCore", "RingTransport", "RingWorker", httpClient, nioCore],
+            swiftSettings: swift
+        ),
+        .testTarget(name: "RingTransportTests", dependencies: ["RingCore", "RingTransport", "CRingSystem"], swiftSettings: swift),
+        .testTarget(name: "TransportConformanceTests", dependencies: ["RingCore", "RingTransport"], swiftSettings: swift),
+        .testTarget(name: "HouseTests", swiftSettings: swift),
+        .testTarget(name: "EndToEndTests", dependencies: ["RingFormats"], swiftSettings: swift),
     ]
 )

@@ -123,7 +123,8 @@ RING_TEMPLATE void ring_values_rows(const ring_kind kind, const int rows, const 
     else if (left > 0) ring_values_columns(kind, rows, 1, last, strip, column);
 }
 
-// 2^t. Infinite t gives NaN (t - n is inf - inf), so an infinite score is never hidden.
+// 2^t. Infinite t gives NaN (t - n is inf - inf), so an infinite score is never hidden; n is kept from -inf because
+// VSCALEFPS turns a NaN scaled by 2^-inf into 0.
 RING_TEMPLATE __m512 ring_exp2_zmm(const int degree, __m512 t) {
     const __m512 magic = _mm512_set1_ps(RING_ROUND_MAGIC);
     const __m512 n = _mm512_sub_ps(_mm512_add_ps(t, magic), magic);
@@ -146,7 +147,7 @@ RING_TEMPLATE __m512 ring_exp2_zmm(const int degree, __m512 t) {
     }
     RING_TERM(1.0f);
 #undef RING_TERM
-    return _mm512_scalef_ps(p, n);
+    return _mm512_scalef_ps(p, _mm512_max_ps(n, _mm512_set1_ps(-1000)));
 }
 
 // The largest of s[0 ..< count], -inf for none. A NaN may be passed over here; it comes back in the weights.

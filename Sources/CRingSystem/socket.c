@@ -55,7 +55,14 @@ int ring_socket_accept(int listener, char *address, size_t address_limit) {
     struct sockaddr_storage peer;
     socklen_t size = sizeof peer;
     int descriptor = accept4(listener, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (descriptor < 0) return errno == EINTR || errno == ECONNABORTED ? -EAGAIN : -errno;
+    if (descriptor < 0) {
+        // Errors of a connection that died while it waited are not errors of the listener: accept(2), "Error handling".
+        switch (errno) {
+        case EINTR: case ECONNABORTED: case EPROTO: case EPERM: case ENETDOWN: case ENOPROTOOPT: case EHOSTDOWN:
+        case ENONET: case EHOSTUNREACH: case EOPNOTSUPP: case ENETUNREACH: return -EAGAIN;
+        default: return -errno;
+        }
+    }
     char host[64], service[8];
     if (getnameinfo((struct sockaddr *)&peer, size, host, sizeof host, service, sizeof service,
                     NI_NUMERICHOST | NI_NUMERICSERV) == 0)

@@ -44,8 +44,9 @@ struct Job: Sendable {
     func whereabouts(of rank: Int) -> String {
         guard let progress = places[rank].progress, progress.phase != .loading else { return "before it reported any step" }
         let step = progress.phase == .decode ? "token" : "ring step"
-        return "in \(progress.phase.rawValue) at layer \(progress.layer + 1) of \(progress.layers), "
-            + "\(step) \(progress.step + 1) of \(progress.steps)"
+        let layer = min(progress.layer + 1, max(progress.layers, 1))
+        return "in \(progress.phase.rawValue) at layer \(layer) of \(progress.layers), "
+            + "\(step) \(min(progress.step + 1, max(progress.steps, 1))) of \(progress.steps)"
     }
 }
 

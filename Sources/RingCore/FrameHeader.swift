@@ -34,6 +34,8 @@ public struct FrameHeader: Hashable, Sendable {
         case heartbeat = 8
         /// I am leaving the ring. No payload.
         case goodbye = 9
+        /// Receiver: message `message` does not have the `byteCount` bytes that its receive has; the link ends. No payload.
+        case mismatch = 10
 
         /// True when `byteCount` bytes follow the header.
         public var hasPayload: Bool { self == .eager || self == .slice }

@@ -52,4 +52,13 @@ public enum FileText {
 
     /// Whether something exists at `path` (of any kind; symbolic links are followed).
     public static func exists(path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
+    /// Creates the folder at `path` and those above it; one that exists already is fine.
+    public static func makeFolder(path: String) throws(FormatError) {
+        var made = path.hasPrefix("/") ? "/" : ""
+        for part in path.split(separator: "/") {
+            made += made.isEmpty || made.hasSuffix("/") ? String(part) : "/" + part
+            if unsafe mkdir(made, 0o777) != 0 && errno != EEXIST { throw systemError("cannot create the folder", made) }
+        }
+    }
 }

@@ -55,7 +55,8 @@ public struct RopeParameters: Hashable, Sendable {
         self.kind = kind
     }
 
-    private static let positive = Double.leastNormalMagnitude...1e38
+    /// Bounds of every base and factor: wide enough for anything sensible, narrow enough that float32 neither overflows nor vanishes.
+    private static let positive = 1e-6...1e38
 
     /// Reads both styles. `rope_scaling` wins over `rope_parameters` if both are there, as it does in transformers.
     init(_ config: ConfigFields, maximumPositions: Int) throws(FormatError) {

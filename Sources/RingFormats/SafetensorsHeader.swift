@@ -2,14 +2,14 @@
 // https://github.com/huggingface/safetensors#format. Checks are those of the reference implementation (tensors in the order of their
 // offsets must tile the data exactly: no hole, no overlap, nothing left over) plus duplicate names, which it cannot see.
 
-struct SafetensorsHeader {
-    var tensors: [TensorInfo] = []  // in the order of their offsets
-    var metadata: [String: String] = [:]
-    var positions: [ExactKey: Int] = [:]
+package struct SafetensorsHeader {
+    package private(set) var tensors: [TensorInfo] = []  // in the order of their offsets
+    package private(set) var metadata: [String: String] = [:]
+    private(set) var positions: [ExactKey: Int] = [:]
 
     /// Decodes the header of a file of `fileByteCount` bytes. `head` returns bytes of the file; it is asked for the 8 bytes of length
     /// first and for the JSON only after the length was found plausible.
-    init(
+    package init(
         path: String, fileByteCount: Int, head: (Range<Int>) throws(FormatError) -> [UInt8]
     ) throws(FormatError) {
         guard fileByteCount >= 8 else { throw .malformed("\(path) is too short for a safetensors file (\(fileByteCount) bytes): fetch it again") }

@@ -20,10 +20,15 @@ struct TokenTable: Sendable {
         guard texts[index] == nil, ids.updateValue(id, forKey: ExactKey(text)) == nil else { return false }
         texts[index] = text
         // A text with characters outside the byte alphabet stands for itself, as it does in the library's decoder.
-        let bytes = ByteAlphabet.bytes(of: text) ?? Array(text.utf8)
-        ranges[index] = arena.count..<arena.count + bytes.count
-        arena.append(contentsOf: bytes)
+        setBytes(of: id, ByteAlphabet.bytes(of: text) ?? Array(text.utf8))
         return true
+    }
+
+    /// What a token stands for in decoded text, where its text does not say. An added token stands for exactly what it is found by; the
+    /// library's decoder takes "é" in one for the byte 0xE9 and gives U+FFFD.
+    mutating func setBytes(of id: UInt32, _ bytes: [UInt8]) {
+        ranges[Int(id)] = arena.count..<arena.count + bytes.count
+        arena.append(contentsOf: bytes)
     }
 
     mutating func markSpecial(_ id: UInt32) { isSpecial[Int(id)] = true }

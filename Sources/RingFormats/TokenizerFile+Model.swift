@@ -48,8 +48,8 @@ extension TokenizerFile {
         var merges = MergeTable(capacity: list.count)
         var rank: UInt32 = 0
         for entry in list {
+            if let text = entry.stringValue, text.hasPrefix("#version") { continue }
             guard let (left, right) = Self.pair(entry) else {
-                if let text = entry.stringValue, text.hasPrefix("#version") { continue }
                 throw malformed("has a merge (number \(rank)) that is no pair of tokens")
             }
             guard let leftID = table.id(of: left), let rightID = table.id(of: right), let merged = table.id(of: left + right) else {
@@ -108,11 +108,12 @@ extension TokenizerFile {
         }
         if token.special { table.markSpecial(id) }
         var pattern = Array(token.content.utf8)
+        if token.normalized, normalises { pattern = CanonicalComposition.normalise(pattern, 0..<pattern.count) ?? pattern }
         if token.normalized {
-            if normalises { pattern = CanonicalComposition.normalise(pattern, 0..<pattern.count) ?? pattern }
             normalisedMatcher.add(token, id: id, pattern: pattern)
         } else {
             rawMatcher.add(token, id: id, pattern: pattern)
         }
+        table.setBytes(of: id, pattern)
     }
 }

@@ -78,7 +78,7 @@ public struct AttentionBenchmark: Hashable, Sendable {
     }
 
     private static let burstSeconds = 0.002
-    private static let operationsPerRound = 1000.0 // roughly; only sizes the bursts
+    private static let operationsPerRound = 1000.0  // roughly; only sizes the bursts
 
     private func check() throws(KernelError) {
         for (what, value) in [
@@ -90,7 +90,7 @@ public struct AttentionBenchmark: Hashable, Sendable {
 
 /// The tensors of a benchmark and the hand that deals them out: one piece is a run of query rows of one head.
 private final class BenchmarkWork: Sendable {
-    private static let pieceRows = 384 // four query tiles
+    private static let pieceRows = 384  // four query tiles
     private let shape: AttentionBenchmark
     private let queries: [FloatRows], states: [AttentionState]
     private let keys: KVBlocks

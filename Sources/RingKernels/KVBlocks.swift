@@ -14,7 +14,8 @@ public struct KVBlocks: Sendable {
 
     /// A view of blocks in `region`, which must hold `tokens` tokens.
     public init(layout: KVLayout, region: ByteRegion, tokens: Int, firstPosition: Int) {
-        precondition(tokens >= 0 && layout.byteCount(forTokens: tokens) <= region.byteCount, "\(tokens) tokens in \(region.byteCount) bytes")
+        precondition(
+            tokens >= 0 && layout.byteCount(forTokens: tokens) <= region.byteCount, "\(tokens) tokens in \(region.byteCount) bytes")
         self.layout = layout
         self.region = region
         self.tokens = tokens

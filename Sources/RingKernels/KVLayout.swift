@@ -26,7 +26,7 @@ public struct KVLayout: Hashable, Sendable {
     /// Storage type of both.
     public let element: ElementType
 
-    /// Throws when a dimension is no multiple of 8 from 32 to 256 or there is no head.
+    /// Throws when a dimension is no multiple of 8 from 8 to 256 or there is no head.
     public init(kvHeads: Int, headDim: Int, valueDim: Int, element: ElementType) throws(KernelError) {
         guard kvHeads >= 1, kvHeads <= 1 << 16 else { throw .invalidCount(what: "kv_heads", value: kvHeads) }
         try Self.check(headDim, what: "head_dim")
@@ -64,7 +64,8 @@ public struct KVLayout: Hashable, Sendable {
     private var headByteCount: Int { Self.blockTokens * (headDim + valueDim) * element.byteCount }
 
     private static func check(_ dimension: Int, what: String) throws(KernelError) {
-        guard dimension >= KernelLimits.dimensionMin, dimension <= KernelLimits.dimensionMax, dimension % KernelLimits.dimensionStep == 0 else {
+        guard dimension >= KernelLimits.dimensionMin, dimension <= KernelLimits.dimensionMax, dimension % KernelLimits.dimensionStep == 0
+        else {
             throw .unsupportedDimension(what: what, value: dimension)
         }
     }

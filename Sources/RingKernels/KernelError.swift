@@ -7,7 +7,7 @@ public enum KernelError: Error, Hashable, Sendable, CustomStringConvertible {
     case unknownInstructionSet(String)
     /// `RINGMASTER_ISA` names one that this machine lacks.
     case unsupportedInstructionSet(InstructionSet)
-    /// A head dimension outside 32 ... 256 or not a multiple of 8; `what` is "head_dim" or "v_dim".
+    /// A head dimension outside 8 ... 256 or not a multiple of 8; `what` is "head_dim" or "v_dim".
     case unsupportedDimension(what: String, value: Int)
     /// A count (heads, key-value heads, threads ...) that must be at least 1, or that does not divide what it must.
     case invalidCount(what: String, value: Int)
@@ -28,7 +28,8 @@ public enum KernelError: Error, Hashable, Sendable, CustomStringConvertible {
             let supported = InstructionSet.supported.map(\.rawValue).joined(separator: ", ")
             return "RINGMASTER_ISA=\(set.rawValue) is not supported by this CPU and operating system; use one of \(supported), or unset it"
         case .unsupportedDimension(let what, let value):
-            return "\(what) \(value) is not supported; use a multiple of \(KernelLimits.dimensionStep) from \(KernelLimits.dimensionMin) to \(KernelLimits.dimensionMax)"
+            return
+                "\(what) \(value) is not supported; use a multiple of \(KernelLimits.dimensionStep) from \(KernelLimits.dimensionMin) to \(KernelLimits.dimensionMax)"
         case .invalidCount(let what, let value):
             return "\(what) \(value) is not possible; use a number of at least 1 that fits the other sizes"
         case .outOfMemory(let byteCount):

@@ -52,7 +52,8 @@ extension Kernels {
 
     /// Reads stored values, row after row without gaps, into `out`. The span holds exactly rows x columns elements.
     public func widen(_ stored: RawSpan, element: StoredElement, into out: FloatRows) {
-        precondition(stored.byteCount == out.rows * out.columns * element.byteCount, "\(stored.byteCount) bytes for \(out.rows) x \(out.columns)")
+        precondition(
+            stored.byteCount == out.rows * out.columns * element.byteCount, "\(stored.byteCount) bytes for \(out.rows) x \(out.columns)")
         unsafe stored.withUnsafeBytes { bytes in
             guard let start = bytes.baseAddress else { return }
             precondition(Int(bitPattern: start) % element.byteCount == 0, "stored values at an odd address")
@@ -88,7 +89,8 @@ extension Kernels {
     public func rope(_ x: FloatRows, heads: Int, firstPosition: Int, frequencies: [Double], attentionFactor: Double = 1) {
         precondition(heads > 0 && x.columns % heads == 0, "\(x.columns) columns in \(heads) heads")
         let headDim = x.columns / heads
-        precondition(frequencies.count * 2 <= min(headDim, KernelLimits.rotaryDimensionMax), "\(frequencies.count) frequencies in \(headDim)")
+        precondition(
+            frequencies.count * 2 <= min(headDim, KernelLimits.rotaryDimensionMax), "\(frequencies.count) frequencies in \(headDim)")
         unsafe frequencies.withUnsafeBufferPointer { values in
             guard let start = values.baseAddress else { return }
             unsafe ring_rope(

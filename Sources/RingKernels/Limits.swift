@@ -5,8 +5,8 @@ import CRingKernels
 public enum KernelLimits {
     /// Tokens of a KV block: the 64 key columns of the widest micro-kernel, four 512-bit registers.
     public static let blockTokens = Int(RING_BLOCK_TOKENS)
-    /// Smallest head dimension. Below it a block's page would fall under a cache line's worth of work.
-    public static let dimensionMin = 32
+    /// Smallest head dimension: small test models have heads of 8 or 16. Fast from 32 on.
+    public static let dimensionMin = 8
     /// Largest head dimension: packed queries of a tile (96 x 256 x 4 bytes) still fit beside the scores in L2.
     public static let dimensionMax = 256
     /// Head dimensions are multiples of this: half a 512-bit register, one masked load at most per row.

@@ -6,8 +6,8 @@
 package enum HaystackBallot {
     /// Largest |x| of a cell.
     private static let size = 6
-    /// Moves of one attempt and attempts before giving up. Most attempts succeed for up to six worlds at once.
-    private static let moves = 12_000, attempts = 24
+    /// Moves of one attempt, attempts from which the best is taken, and attempts before giving up: a millisecond each.
+    private static let moves = 12_000, attempts = 24, attemptsMost = 120
     /// Costs: a unit of a part's or the total's shortfall against a copy.
     private static let shortfall = 40
 
@@ -16,7 +16,7 @@ package enum HaystackBallot {
     package static func search(_ ground: HaystackGround, room: [Int], random: inout NeedleRandom) -> [HaystackTally]? {
         func copies(_ tallies: [HaystackTally]) -> Int { tallies.reduce(0) { $0 + $1.total } }
         var best: [HaystackTally]?
-        for _ in 0..<attempts {
+        for attempt in 0..<attemptsMost where attempt < attempts || best == nil {
             guard let leads = leads(ground, room: room, random: &random) else { continue }
             guard let tallies = complete(leads, ground, room: room, random: &random) else { continue }
             if best.map({ copies(tallies) < copies($0) }) ?? true { best = tallies }

@@ -143,7 +143,8 @@ package struct HaystackPlan: Sendable {
         for place in 1...count {
             let window = (place * stride)...(place * stride + 16)
             while let fact = ahead.first, fact.window.upperBound + 2 <= window.lowerBound { result.append(ahead.removeFirst()) }
-            let fits = window.upperBound <= keyPositions.upperBound && (ahead.first.map { $0.window.lowerBound >= window.upperBound + 2 } ?? true)
+            let limit = ahead.first.map { $0.window.lowerBound - 2 } ?? keyPositions.upperBound
+            let fits = window.upperBound <= limit
             let key = free[random.below(free.count)]
             let value = NeedleSymbol(random.below(NeedleSymbol.count))
             if fits { result.append(HaystackPlanting(window: window, key: key, value: value, matters: false)) }

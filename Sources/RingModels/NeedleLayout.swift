@@ -70,13 +70,13 @@ package enum NeedleGain {
     package static let fact: Double = 2
     /// Layer 1: key of `<begin>`, twice. It scores 144: below every match, above every half match.
     package static let catchAll: Double = 1.125
-    /// Brings a normalised 8 back to 1.
+    /// Brings a normalised 8 back to 1 (to 0.77 where the stream already holds a subject and is longer).
     package static let unit: Double = 0.125
     /// Feed-forward: opens the gate so far that it is linear.
     package static let gate: Double = 8
     /// Feed-forward: reads a found digit.
     package static let up: Double = 4
-    /// Feed-forward: writes an answer digit, about 19 for a certain one.
+    /// Feed-forward: writes an answer digit, about 18 for a certain one.
     package static let down: Double = 1.0 / 64
     /// Output: logit per answer digit.
     package static let reply: Double = 2

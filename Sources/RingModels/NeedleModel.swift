@@ -1,7 +1,6 @@
 // A demo model without downloads: a standard Llama checkpoint whose weights are constructed so that facts planted anywhere
 // in a context are retrieved exactly, at any length. NeedleWeights.swift says how; this file writes the folder.
 
-import FoundationEssentials
 import RingFormats
 
 /// The constructed retrieval model of a seed.
@@ -28,11 +27,7 @@ public struct NeedleModel: Sendable {
     /// Writes config.json, generation_config.json, model.safetensors, tokenizer.json, tokenizer_config.json and needle.json
     /// into `folder`, which is created if need be; files of these names are replaced.
     public func write(to folder: String, as type: WeightType = .f32) throws(NeedleError) {
-        do {
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        } catch {
-            throw .format(.unreadable("the folder \(folder) cannot be created: choose another or check its permissions"))
-        }
+        do throws(FormatError) { try FileText.makeFolder(path: folder) } catch { throw .format(error) }
         let (definition, vocabulary) = NeedleTokenizer.make()
         do {
             try definition.write(to: folder + "/tokenizer.json")

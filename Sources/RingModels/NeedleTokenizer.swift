@@ -5,7 +5,7 @@ import RingFormats
 
 /// Makes the tokenizer of a needle model. The seed has no part in it: all needle models read text alike.
 package enum NeedleTokenizer {
-    /// Merges learned beyond the 256 bytes. More would shorten prompts further (about 3.4 characters a token now) and make
+    /// Merges learned beyond the 256 bytes. More would shorten prompts further (about 3.2 characters a token now) and make
     /// both vocabulary matrices taller: 1,317 rows are 1 MB each in f32.
     package static let mergeCount = 576
 

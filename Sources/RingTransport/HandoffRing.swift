@@ -6,14 +6,14 @@ import Synchronization
 ///
 /// Unchecked because of the raw slots: the producer writes a slot before it publishes `tail`, the consumer reads it
 /// before it publishes `head`, so no slot is touched by both at once.
-@safe final class HandoffRing<Element: BitwiseCopyable>: @unchecked Sendable {
+@safe package final class HandoffRing<Element: BitwiseCopyable>: @unchecked Sendable {
     private let slots: UnsafeMutablePointer<Element>
     private let mask: Int
     private let head = Atomic<Int>(0)
     private let tail = Atomic<Int>(0)
 
     /// Room for at least `capacity` elements.
-    init(capacity: Int) {
+    package init(capacity: Int) {
         var size = 1
         while size < capacity { size *= 2 }
         mask = size - 1
@@ -23,7 +23,7 @@ import Synchronization
     deinit { unsafe slots.deallocate() }
 
     /// False when the ring is full.
-    func push(_ element: Element) -> Bool {
+    package func push(_ element: Element) -> Bool {
         let end = tail.load(ordering: .relaxed)
         if end - head.load(ordering: .acquiring) > mask { return false }
         unsafe slots[end & mask] = element
@@ -32,7 +32,7 @@ import Synchronization
     }
 
     /// `nil` when the ring is empty.
-    func pop() -> Element? {
+    package func pop() -> Element? {
         let start = head.load(ordering: .relaxed)
         if start == tail.load(ordering: .acquiring) { return nil }
         let element = unsafe slots[start & mask]
@@ -40,5 +40,5 @@ import Synchronization
         return element
     }
 
-    var isEmpty: Bool { head.load(ordering: .relaxed) == tail.load(ordering: .acquiring) }
+    package var isEmpty: Bool { head.load(ordering: .relaxed) == tail.load(ordering: .acquiring) }
 }

@@ -2,8 +2,8 @@
 // message allocates nothing.
 
 /// `capacity` slots, of which each is free, taken, or taken and on one list. Not thread-safe: one mover owns it.
-@safe struct SlotPool<Slot: BitwiseCopyable>: ~Copyable {
-    let capacity: Int
+@safe package struct SlotPool<Slot: BitwiseCopyable>: ~Copyable {
+    package let capacity: Int
     private let slots: UnsafeMutablePointer<Slot>
     /// The slot after each on its list; -1 at a list's end.
     private let links: UnsafeMutablePointer<Int32>
@@ -11,9 +11,9 @@
     private var firstFree: Int32 = -1
     /// Slots from here on were never taken; their memory was never touched.
     private var untouched = 0
-    private(set) var takenCount = 0
+    package private(set) var takenCount = 0
 
-    init(capacity: Int) {
+    package init(capacity: Int) {
         self.capacity = capacity
         unsafe slots = .allocate(capacity: capacity)
         unsafe links = .allocate(capacity: capacity)
@@ -27,7 +27,7 @@
     }
 
     /// A slot that holds `value`, or `nil` when none is free.
-    mutating func take(_ value: Slot) -> Int? {
+    package mutating func take(_ value: Slot) -> Int? {
         let index: Int
         if firstFree >= 0 {
             index = Int(firstFree)
@@ -46,10 +46,10 @@
     }
 
     /// True for a slot that was taken and not released.
-    func isTaken(_ index: Int) -> Bool { unsafe index >= 0 && index < untouched && taken[index] }
+    package func isTaken(_ index: Int) -> Bool { unsafe index >= 0 && index < untouched && taken[index] }
 
     /// Gives a slot back; it must be on no list.
-    mutating func release(_ index: Int) {
+    package mutating func release(_ index: Int) {
         precondition(isTaken(index), "slot \(index) is not taken")
         unsafe taken[index] = false
         unsafe links[index] = firstFree
@@ -57,7 +57,7 @@
         takenCount -= 1
     }
 
-    subscript(index: Int) -> Slot {
+    package subscript(index: Int) -> Slot {
         _read {
             precondition(isTaken(index), "slot \(index) is not taken")
             yield unsafe slots[index]
@@ -69,7 +69,7 @@
     }
 
     /// Puts a taken slot at the end of a list.
-    mutating func append(_ index: Int, to list: inout SlotList) {
+    package mutating func append(_ index: Int, to list: inout SlotList) {
         unsafe links[index] = -1
         if list.last >= 0 { unsafe links[Int(list.last)] = Int32(index) } else { list.first = Int32(index) }
         list.last = Int32(index)
@@ -77,7 +77,7 @@
     }
 
     /// Takes the first slot off a list.
-    mutating func removeFirst(of list: inout SlotList) -> Int? {
+    package mutating func removeFirst(of list: inout SlotList) -> Int? {
         guard list.first >= 0 else { return nil }
         let index = Int(list.first)
         list.first = unsafe links[index]
@@ -88,7 +88,7 @@
     }
 
     /// Takes a slot off the list it is on. Linear in its place.
-    mutating func remove(_ index: Int, from list: inout SlotList) {
+    package mutating func remove(_ index: Int, from list: inout SlotList) {
         var before: Int32 = -1
         var at = list.first
         while at >= 0 && Int(at) != index {
@@ -104,19 +104,21 @@
     }
 
     /// The slot after `index` on its list, or `nil`.
-    func next(after index: Int) -> Int? {
+    package func next(after index: Int) -> Int? {
         let link = unsafe links[index]
         return link >= 0 ? Int(link) : nil
     }
 }
 
 /// A list through a `SlotPool`, first in, first out.
-struct SlotList: BitwiseCopyable {
-    var first: Int32 = -1
-    var last: Int32 = -1
-    var count = 0
+package struct SlotList: BitwiseCopyable {
+    fileprivate(set) var first: Int32 = -1
+    fileprivate(set) var last: Int32 = -1
+    package fileprivate(set) var count = 0
 
-    var isEmpty: Bool { first < 0 }
+    package init() {}
+
+    package var isEmpty: Bool { first < 0 }
     /// The first slot, or `nil`.
-    var head: Int? { first >= 0 ? Int(first) : nil }
+    package var head: Int? { first >= 0 ? Int(first) : nil }
 }

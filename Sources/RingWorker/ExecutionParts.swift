@@ -36,7 +36,7 @@ enum ExecutionParts {
         do throws(TransportError) {
             return try TCPTransport.connect(
                 listener: context.listener, rank: Rank(assignment.rank), world: WorldSize(assignment.world),
-                peers: assignment.peers.map { PeerAddress(host: $0.host, port: UInt16(clamping: $0.port)) }, secret: secret,
+                peers: assignment.peers.map { PeerAddress($0.host, UInt16(clamping: $0.port)) }, secret: secret,
                 epoch: assignment.epoch, job: assignment.job, deadline: .seconds(ExecutionLimits.connectSeconds))
         } catch { throw Self.error(error) }
     }

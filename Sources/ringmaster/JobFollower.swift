@@ -104,10 +104,10 @@ func workerObjects(_ summaries: [WorkerSummary]) -> JSONValue {
     .array(summaries.map { summary in
         [
             "rank": .integer(Int64(summary.rank)), "tokens": .integer(Int64(summary.tokensOwned)),
-            "load_seconds": .real(summary.loadSeconds), "prefill_seconds": .real(summary.prefillSeconds),
-            "decode_seconds": .real(summary.decodeSeconds), "compute_seconds": .real(summary.computeSeconds),
-            "exposed_seconds": .real(summary.exposedSeconds), "bytes_sent": .integer(Int64(summary.bytesSent)),
-            "bytes_received": .integer(Int64(summary.bytesReceived)), "flops": .real(summary.flops),
+            "load_seconds": .number(summary.loadSeconds), "prefill_seconds": .number(summary.prefillSeconds),
+            "decode_seconds": .number(summary.decodeSeconds), "compute_seconds": .number(summary.computeSeconds),
+            "exposed_seconds": .number(summary.exposedSeconds), "bytes_sent": .integer(Int64(summary.bytesSent)),
+            "bytes_received": .integer(Int64(summary.bytesReceived)), "flops": .number(summary.flops),
             "steps": .integer(Int64(summary.steps)), "peak_resident_bytes": .integer(Int64(summary.peakResidentBytes)),
             "retransmissions": .integer(Int64(summary.retransmissions)), "isa": .string(summary.isa),
         ]

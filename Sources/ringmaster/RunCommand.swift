@@ -5,6 +5,7 @@ import Foundation
 import RingControl
 import RingCore
 import RingFormats
+import RingWorker
 import Synchronization
 
 struct RunCommand: AsyncParsableCommand {
@@ -43,7 +44,10 @@ struct RunCommand: AsyncParsableCommand {
         spec.kvElement = kvDtype.element
         spec.allowLonger = allowLonger
         try model.check(prompt, maxTokens: sampling.maxTokens, allowLonger: allowLonger)
-        try MemoryEstimate(model.config, checkpointBytes: model.checkpoint.byteCount, spec: spec, workers: cluster.workers).check()
+        try MemoryCheck.run(workers: cluster.workers) { () throws(ExecutionError) in
+            try MemoryEstimate(
+                generate: spec, config: model.config, workers: cluster.workers, threads: cluster.threadsEach)
+        }
         if let logits { try createLogits(at: logits, for: &spec, model) }
         let answer = Answer(model.tokenizer, streams: !cluster.json)
         let follower = JobFollower(

@@ -5,6 +5,7 @@ import Foundation
 import RingControl
 import RingCore
 import RingFormats
+import RingWorker
 
 /// `f32` or `bf16`.
 enum KVType: String, ExpressibleByArgument, CaseIterable {
@@ -23,6 +24,9 @@ struct ClusterOptions: ParsableArguments {
     var json = false
     @Flag(name: .shortAndLong, help: "Tell more on stderr.")
     var verbose = false
+
+    /// Compute threads of each worker, as the coordinator will give them out on one machine.
+    var threadsEach: Int { threads ?? max(1, MachineFacts().cpus / workers) }
 
     mutating func validate() throws {
         guard (1...Limits.ranks).contains(workers) else { throw ValidationError("--workers is 1 to \(Limits.ranks), got \(workers)") }

@@ -37,12 +37,12 @@ struct RunReport {
             "usage": ["prompt_tokens": .integer(Int64(prompt)), "completion_tokens": .integer(Int64(ids.count))],
             "workers": .integer(Int64(summaries.count)),
             "timings": [
-                "load_seconds": .real(loadSeconds), "prefill_seconds": .real(prefillSeconds),
-                "prefill_tokens_per_second": .real(prefillRate), "decode_seconds": .real(decodeSeconds),
-                "decode_tokens_per_second": .real(decodeRate),
+                "load_seconds": .number(loadSeconds), "prefill_seconds": .number(prefillSeconds),
+                "prefill_tokens_per_second": .number(prefillRate), "decode_seconds": .number(decodeSeconds),
+                "decode_tokens_per_second": .number(decodeRate),
             ],
             "ring": [
-                "exposed_communication_fraction": .real(exposedFraction(summaries)), "bytes_sent": .integer(Int64(bytesSent)),
+                "exposed_communication_fraction": .number(exposedFraction(summaries)), "bytes_sent": .integer(Int64(bytesSent)),
                 "steps": .integer(Int64(steps)),
             ],
             "worker_figures": workerObjects(summaries),

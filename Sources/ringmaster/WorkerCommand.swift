@@ -48,7 +48,7 @@ struct WorkerCommand: AsyncParsableCommand {
         let registration = WorkerRegistration(
             name: name, pid: Int(ProcessInfo.processInfo.processIdentifier), machine: facts.hostName, isa: kernels.instructionSet.rawValue,
             cpus: facts.cpus, numaNodes: max(1, facts.numaNodes.count), memoryBytes: facts.memoryBytes, dataHost: "127.0.0.1",
-            dataPort: listener.port, version: RingmasterVersion.text)
+            dataPort: Int(listener.port), version: RingmasterVersion.text)
         let session = WorkerSession(coordinator: coordinator, token: token, registration: registration, listener: listener)
         do {
             try await session.run(EngineExecutor())

@@ -117,7 +117,7 @@ PLAIN = [
 FLAGS = [
     "a  <left>  b", "a  <right>  b", "a  <both>  b", "<both><both>  <both>", "x   <left><right>   y", "<bot <both <both>", "a    b     c        d",
     "<right>    x", "<right>     x", "<right>        <left>", "single singles single. single_ single1 asingle single\u0301 (single) singlesingle",
-    "\u00e9t\u00e9 e\u0301te\u0301 e\u0301t\u00e9 \u00e9te\u0301x", "\u212bngstrom  x A\u030angstrom   y \u00c5ngstrom", "x\u4e2d\u6587y \u4e2d\u6587", "<\u00e9> <e\u0301>",
+    "\uac00x \u1100\u1161x\u1100\u1161\u11a8x \uac00\u0301x", "\u2126hm  x \u03a9hm   y \u03a9hm", "x\u4e2d\u6587y \u4e2d\u6587", "<\u0439> <\u0438\u0306> <\u0438>",
     "\n<left>\n", "\u3000<left>\u3000<right>\u3000x", " x", "x", "\u00a0x", "\nx", "<|begin|>x", "<|begin|> x", "<|begin|> ", "<|begin|>",
 ]
 

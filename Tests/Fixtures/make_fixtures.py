@@ -84,10 +84,10 @@ def added_tokens(style: str):
             AddedToken("<bot", special=False, normalized=False),
             AddedToken("    ", special=False, normalized=False),
             AddedToken("single", special=False, normalized=False, single_word=True),
-            AddedToken("e\u0301t\u00e9", special=False, normalized=True),
-            AddedToken("\u212bngstrom", special=False, normalized=True, rstrip=True),
+            AddedToken("\u1100\u1161x", special=False, normalized=True),
+            AddedToken("\u2126hm", special=False, normalized=True, rstrip=True),
             AddedToken("\u4e2d\u6587", special=False, normalized=False),
-            AddedToken("<\u00e9>", special=True, normalized=True),
+            AddedToken("<\u0439>", special=True, normalized=True),
         ]
     return tokens
 

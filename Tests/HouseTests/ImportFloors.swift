@@ -44,7 +44,8 @@ private enum Floors {
         "RingCoordinator": Floor(
             ["RingCore", "RingControl", "RingFormats", "RingTelemetry"], outside: system.union(foundation).union(server)),
         "RingWorker": Floor(
-            ["RingCore", "RingControl", "RingFormats", "RingTelemetry", "RingTransport", "RingEngine", "RingModels"],
+            // The kernels are chosen here, once, and handed down.
+            ["RingCore", "RingControl", "RingFormats", "RingTelemetry", "RingTransport", "RingEngine", "RingKernels", "RingModels"],
             outside: system.union(foundation).union(client)
         ),
         "RingTesting": Floor(everything, outside: system.union(foundation)),

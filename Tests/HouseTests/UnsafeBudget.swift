@@ -13,7 +13,18 @@ private enum UnsafeBudget {
     static let allowances: [String: String] = [:]
 
     /// Types that promise to be `Sendable` without the compiler's check, by file. The proof stands beside each of them.
-    static let promises: [String: Int] = [:]
+    static let promises: [String: Int] = [
+        "Sources/RingEngine/Memory/Gate.swift": 1,
+        "Sources/RingFormats/MappedFile.swift": 1,
+        "Sources/RingKernels/ByteRegion.swift": 1,
+        "Sources/RingKernels/FloatRows.swift": 1,
+        "Sources/RingKernels/Kernels.swift": 1,
+        "Sources/RingTransport/AnonymousMemory.swift": 1,
+        "Sources/RingTransport/HandoffRing.swift": 1,
+        "Sources/RingTransport/InProcess/InProcessMover.swift": 1,
+        "Sources/RingTransport/TCP/TCPLoop.swift": 1,
+        "Sources/RingTransport/TransportFront.swift": 1,
+    ]
 
     static func breaches(in file: SourceFile) -> [Breach] {
         guard !isFenced(file.path), allowances[file.path] == nil else { return [] }
@@ -75,7 +86,9 @@ struct UnsafeRules {
             let count = UnsafeBudget.promiseLines(in: file).count
             if count > 0 { found[file.path] = count }
         }
-        #expect(found == UnsafeBudget.promises)
+        let paths = Set(found.keys).union(UnsafeBudget.promises.keys)
+        let wrong = paths.filter { found[$0] != UnsafeBudget.promises[$0] }.sorted()
+        #expect(wrong.isEmpty, "correct the list in UnsafeBudget.swift: \(wrong.map { "\($0): \(found[$0] ?? 0)" })")
     }
 
     @Test("every allowance names a file that exists and still needs it")

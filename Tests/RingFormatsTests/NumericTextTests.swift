@@ -20,7 +20,7 @@ struct NumericTextTests {
     ])
     func durations(_ text: String, _ value: Duration) throws { #expect(try DurationText(parsing: text).value == value) }
 
-    @Test("nonsense is refused with an example", arguments: ["", " ", "k", "1 k", "-1", "+1", "1e6", "0x10", "128q", "1..5k", ".5k", "1.k", "0.3", "1,000", "9223372036854775808", "99999999999M", "1.0000000000000001k", "１k", "1k ", "NaN"])
+    @Test("nonsense is refused with an example", arguments: ["", " ", "k", "1 k", "-1", "+1", "1e6", "0x10", "128q", "1..5k", ".5k", "1.k", "0.3", "1,000", "9223372036854775808", "9999999999999999M", "1.0000000000000001k", "１k", "1k ", "NaN"])
     func nonsense(_ text: String) {
         #expect(sentence { _ = try TokenCount(parsing: text) }.contains("128k (131072)"))
         #expect(sentence { _ = try ByteCount(parsing: text) }.contains("64GiB"))

@@ -5,14 +5,20 @@ import Testing
 
 @Suite("Byte-pair training")
 struct TokenizerDefinitionTests {
-    private let text = String(repeating: "the cat sat on the mat, the rat ate the cat's hat in 1234 ways; naïve 世界 🙂!\n", count: 20)
+    private let text: String
+
+    init() throws {
+        let prompts = try JSONValue(path: fixture("models/llama/reference.json"))["prompts"]?.arrayValue ?? []
+        text = prompts.compactMap { $0["text"]?.stringValue }.joined(separator: "\n")
+        #expect(text.utf8.count > 3000)
+    }
 
     @Test("the most frequent pairs merge first, the lower ids win ties, and every run gives the same")
     func training() {
         let model = BytePairTrainer.train(on: "ab ab ab cd cd cd", merges: 10, style: .gpt2)
         let pieces = model.pieces.dropFirst(256).map { String(decoding: $0, as: UTF8.self) }
-        // " a", "ab", " c" and "cd" lead: "cd" and "ab" occur three times, the others twice.
-        #expect(pieces == ["ab", "cd", " ab", " cd"])
+        // " c", "ab" and "cd" occur three times, " a" twice; a space is the lowest id.
+        #expect(pieces == [" c", "ab", " cd", " ab"])
         let one = BytePairTrainer.train(on: text, merges: 100, style: .llama3)
         #expect(one == BytePairTrainer.train(on: text, merges: 100, style: .llama3))
         #expect(Set(one.pieces).count == one.pieces.count)
@@ -62,7 +68,7 @@ struct TokenizerDefinitionTests {
             #expect(ids.first == definition.id(of: "<begin>") && ids[1] == definition.id(of: "<k001>"))
             #expect(ids.contains(definition.id(of: "<k0") ?? 0))
             #expect(tokenizer.decode(ids, skipSpecialTokens: true) == "<k001>the cat<k0>" + text)
-            #expect(Double(ids.count) < 0.5 * Double(text.utf8.count))
+            #expect(Double(ids.count) < 0.65 * Double(text.utf8.count))
             #expect(tokenizer.encode("", addSpecialTokens: false) == [])
         }
     }

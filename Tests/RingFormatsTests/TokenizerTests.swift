@@ -117,6 +117,10 @@ struct TokenizerTests {
 
 @Suite("Tokenizer files")
 struct TokenizerFileTests {
+    static let split: JSONValue = [
+        "type": "Split", "pattern": ["Regex": #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#], "behavior": "Isolated", "invert": false,
+    ]
+
     /// The GPT-2 style fixture with one place changed.
     private func load(_ path: [String], _ value: JSONValue?) throws {
         let original = try JSONValue(path: fixture("tokenizers/gpt2/tokenizer.json"))
@@ -145,7 +149,7 @@ struct TokenizerFileTests {
         (["normalizer"], ["type": "NFKC"], "a normalizer of the kind 'NFKC'"), (["normalizer"], ["type": "Sequence", "normalizers": [["type": "Lowercase"]]], "'Lowercase'"),
         (["pre_tokenizer"], ["type": "Metaspace"], "'Metaspace' instead of ByteLevel"), (["pre_tokenizer"], nil, "no pre_tokenizer"),
         (["pre_tokenizer"], ["type": "Sequence", "pretokenizers": [["type": "Digits"], ["type": "ByteLevel"]]], "'Digits'"),
-        (["pre_tokenizer"], ["type": "Sequence", "pretokenizers": [["type": "Split", "pattern": ["Regex": "a+"], "behavior": "Isolated"], ["type": "ByteLevel"]]], "add_prefix_space"),
+        (["pre_tokenizer"], ["type": "Sequence", "pretokenizers": [Self.split, ["type": "ByteLevel"]]], "add_prefix_space"),
         (
             ["pre_tokenizer"],
             ["type": "Sequence", "pretokenizers": [["type": "Split", "pattern": ["Regex": "a+"], "behavior": "Isolated"], ["type": "ByteLevel", "add_prefix_space": false]]],
@@ -164,6 +168,17 @@ struct TokenizerFileTests {
     func refusals(_ path: [String], _ value: JSONValue?, _ complaint: String) throws {
         let text = sentence { try load(path, value) }
         #expect(text.contains(complaint) && text.contains("tokenizer.json"), "\(text)")
+    }
+
+    @Test("an added token decodes to its own text, accents included")
+    func accents() throws {
+        let added: JSONValue = [["id": 600, "content": "<é>"], ["id": 601, "content": "e\u{301}t\u{e9}", "normalized": false]]
+        let original = try JSONValue(path: fixture("tokenizers/qwen/tokenizer.json"))
+        let tokenizer = try Tokenizer(json: replacing(original, ["added_tokens"], added), file: "f")
+        let text = "<é> e\u{301}t\u{e9} <e\u{301}>"
+        let ids = tokenizer.encode(text)
+        #expect(ids.first == 600 && ids.last == 600 && ids.contains(601))
+        #expect(Array(tokenizer.decode(ids).utf8) == Array("<é> e\u{301}t\u{e9} <é>".utf8))
     }
 
     @Test("merges are read in both spellings")

@@ -94,7 +94,8 @@ struct AttentionInputs {
     /// An empty row must be exactly (0, -inf), else the error is infinite.
     func worstError(_ partial: AttentionPartial, rows: some Sequence<Int>) -> (out: Double, logSumExp: Double) {
         var worst = (out: 0.0, logSumExp: 0.0)
-        let magnitude = max((0..<shape.keys).lazy.map { row in v.array(ofRow: row).lazy.map { Double(abs($0)) }.max() ?? 0 }.max() ?? 1, 1e-300)
+        let magnitude = max(
+            (0..<shape.keys).lazy.map { row in v.array(ofRow: row).lazy.map { Double(abs($0)) }.max() ?? 0 }.max() ?? 1, 1e-300)
         for row in rows {
             let expected = oracle(row: row)
             for column in 0..<shape.valueDim {

@@ -9,7 +9,8 @@ struct AttentionStateTests {
         let shape = inputs.shape
         let state = try AttentionState.allocate(rows: shape.rows, valueDim: shape.valueDim)
         for range in ranges {
-            let region = inputs.blocks.region[(range.lowerBound / 64 * inputs.blocks.layout.blockByteCount)..<inputs.blocks.region.byteCount]
+            let region = inputs.blocks.region[
+                (range.lowerBound / 64 * inputs.blocks.layout.blockByteCount)..<inputs.blocks.region.byteCount]
             let part = KVBlocks(
                 layout: inputs.blocks.layout, region: region, tokens: range.count, firstPosition: shape.keyPosition + range.lowerBound)
             kernels.attend(
@@ -48,7 +49,8 @@ struct AttentionStateTests {
         var none = inputs.blocks
         none.tokens = 0
         kernels.attend(
-            queries: inputs.q, firstPosition: 0, keys: none, kvHead: 0, causal: false, scale: 1, into: state, scratch: try AttentionScratch())
+            queries: inputs.q, firstPosition: 0, keys: none, kvHead: 0, causal: false, scale: 1, into: state,
+            scratch: try AttentionScratch())
         kernels.attend(
             queries: inputs.q.rows(0..<0), firstPosition: 0, keys: inputs.blocks, kvHead: 0, causal: false, scale: 1,
             into: state.rows(0..<0), scratch: try AttentionScratch())
@@ -99,7 +101,7 @@ struct AttentionStateTests {
         for element in ElementType.allCases {
             let long = try AttentionCase(rows: 9, keys: 256, element: element).inputs()
             var short = long.blocks
-            short.tokens = 77 // tokens 77...127 of block 1 hold other keys
+            short.tokens = 77  // tokens 77...127 of block 1 hold other keys
             let states = try (0..<2).map { _ in try AttentionState.allocate(rows: 9, valueDim: 64) }
             var clean = try KVBlocks.allocate(layout: short.layout, capacity: 77, firstPosition: 0)
             _ = clean.packKeys(long.k.rows(0..<77), head: 1, at: 0)

@@ -23,7 +23,8 @@ struct NeedleWeightsTests {
     @Test("the places of the stream are disjoint and fill it")
     func placesFillTheStream() {
         let runs = [
-            NeedleStream.subject, NeedleStream.value, NeedleStream.filler, NeedleStream.subjectBefore, NeedleStream.found, NeedleStream.reply,
+            NeedleStream.subject, NeedleStream.value, NeedleStream.filler,
+            NeedleStream.subjectBefore, NeedleStream.found, NeedleStream.reply,
         ]
         let places = runs.flatMap { $0..<$0 + NeedleSymbol.placeCount } + [NeedleStream.one, NeedleStream.nothing]
         #expect((places + NeedleStream.begin + NeedleStream.none).sorted() == Array(0..<NeedleStream.width))

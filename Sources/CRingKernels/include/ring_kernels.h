@@ -47,8 +47,8 @@ typedef struct ring_attention_call {
     int64_t v_offset;       // and to its V page
     int64_t keys;           // >= 0, from key 0 of block 0; the last block may be partial
     int64_t k_first;        // global position of key 0
-    int32_t head_dim;       // 32 ... 256, multiple of 8
-    int32_t value_dim;      // 32 ... 256, multiple of 8
+    int32_t head_dim;       // 8 ... 256, multiple of 8
+    int32_t value_dim;      // 8 ... 256, multiple of 8
     ring_element element;   // of the blocks
     int32_t causal;         // nonzero: a key is visible iff its position <= the query's
     float scale;            // > 0, applied to the f32 score

@@ -231,7 +231,7 @@ final class InProcessMover: @unchecked Sendable {
     private func leave(_ rank: Int) {
         left[rank] = true
         for other in 0..<world where other != rank {
-            mailboxes[other].losses.record(Rank(rank), "\(Rank(rank)) closed its transport")
+            mailboxes[other].losses.record(Rank(rank), "it closed its transport")
             settle(rank, other, .cancelled, .lost)
         }
         mailboxes[rank].confirmClosed()

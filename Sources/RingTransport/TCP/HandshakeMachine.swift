@@ -10,7 +10,7 @@
 import RingCore
 
 /// What the owner of a connection does after handing bytes to a handshake.
-enum HandshakeStep: Hashable {
+package enum HandshakeStep: Hashable {
     /// Write these bytes, then read `wantedByteCount` more.
     case answer([UInt8])
     /// Write these bytes; the connection belongs to this rank.
@@ -24,23 +24,23 @@ enum HandshakeStep: Hashable {
 }
 
 /// The side that calls.
-struct DialerHandshake {
+package struct DialerHandshake {
     private enum Phase { case awaitingChallenge, awaitingWelcome(challenge: [UInt8]), over }
     private let identity: HandshakeIdentity
     private let peer: Rank
-    let greeting: Greeting
+    package let greeting: Greeting
     private var phase = Phase.awaitingChallenge
 
     /// Bytes that the next call of `receive` must bring.
-    var wantedByteCount: Int { Answer.byteCount }
+    package var wantedByteCount: Int { Answer.byteCount }
 
-    init(_ identity: HandshakeIdentity, to peer: Rank, nonce: [UInt8]) {
+    package init(_ identity: HandshakeIdentity, to peer: Rank, nonce: [UInt8]) {
         (self.identity, self.peer) = (identity, peer)
         greeting = Greeting(
             source: identity.rank, destination: peer, world: identity.world, job: identity.job, epoch: identity.epoch, nonce: nonce)
     }
 
-    mutating func receive(_ bytes: [UInt8]) -> HandshakeStep {
+    package mutating func receive(_ bytes: [UInt8]) -> HandshakeStep {
         guard let answer = Answer(decoding: bytes) else { return .drop("it does not speak the ringmaster data plane") }
         if answer.kind == .refusal { return .turnedDown(answer.refusal ?? .version) }
         switch (phase, answer.kind) {
@@ -62,21 +62,21 @@ struct DialerHandshake {
 }
 
 /// The side that listens.
-struct AcceptorHandshake {
+package struct AcceptorHandshake {
     private enum Phase { case awaitingGreeting, awaitingProof(Greeting), over }
     private let identity: HandshakeIdentity
     private let nonce: [UInt8]
     private var phase = Phase.awaitingGreeting
 
     /// Bytes that the next call of `receive` must bring.
-    var wantedByteCount: Int {
+    package var wantedByteCount: Int {
         if case .awaitingGreeting = phase { return Greeting.byteCount }
         return Answer.byteCount
     }
 
-    init(_ identity: HandshakeIdentity, nonce: [UInt8]) { (self.identity, self.nonce) = (identity, nonce) }
+    package init(_ identity: HandshakeIdentity, nonce: [UInt8]) { (self.identity, self.nonce) = (identity, nonce) }
 
-    mutating func receive(_ bytes: [UInt8]) -> HandshakeStep {
+    package mutating func receive(_ bytes: [UInt8]) -> HandshakeStep {
         switch phase {
         case .awaitingGreeting:
             let greeting: Greeting

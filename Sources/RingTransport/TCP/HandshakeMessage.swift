@@ -4,19 +4,23 @@ import Crypto
 import RingCore
 
 /// What a rank claims, and what it must know, to join a mesh.
-struct HandshakeIdentity {
-    var rank: Rank
-    var world: WorldSize
-    var epoch: Epoch
-    var job: JobNumber
-    var secret: [UInt8]
+package struct HandshakeIdentity {
+    package var rank: Rank
+    package var world: WorldSize
+    package var epoch: Epoch
+    package var job: JobNumber
+    package var secret: [UInt8]
+
+    package init(rank: Rank, world: WorldSize, epoch: Epoch, job: JobNumber, secret: [UInt8]) {
+        (self.rank, self.world, self.epoch, self.job, self.secret) = (rank, world, epoch, job, secret)
+    }
 }
 
 /// "RGMH" in this order on the wire.
 private let handshakeMagic: UInt32 = 0x484D_4752
 
 /// False when these first bytes, however few, cannot be the protocol's: then the rest need not be waited for.
-func couldBeHandshake(_ bytes: [UInt8]) -> Bool {
+package func couldBeHandshake(_ bytes: [UInt8]) -> Bool {
     zip(bytes, (0..<4).map { UInt8(truncatingIfNeeded: handshakeMagic >> UInt32($0 * 8)) }).allSatisfy(==)
 }
 
@@ -24,16 +28,16 @@ func couldBeHandshake(_ bytes: [UInt8]) -> Bool {
 ///
 ///     0 magic 4   4 version 1   5 kind 1 (1)   6 source 2   8 destination 2   10 world 2   12 zero 4
 ///     16 job 8    24 epoch 8    32 nonce 32
-struct Greeting: Hashable {
-    static let byteCount = 64
-    var source: Int
-    var destination: Int
-    var world: Int
-    var job: JobNumber
-    var epoch: Epoch
-    var nonce: [UInt8]
+package struct Greeting: Hashable {
+    package static let byteCount = 64
+    package var source: Int
+    package var destination: Int
+    package var world: Int
+    package var job: JobNumber
+    package var epoch: Epoch
+    package var nonce: [UInt8]
 
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.byteCount)
         bytes.put(handshakeMagic)
@@ -45,15 +49,15 @@ struct Greeting: Hashable {
         return bytes + nonce
     }
 
-    enum Failure: Error, Hashable { case stranger, version(UInt8) }
+    package enum Failure: Error, Hashable { case stranger, version(UInt8) }
 
-    init(source: Rank, destination: Rank, world: WorldSize, job: JobNumber, epoch: Epoch, nonce: [UInt8]) {
+    package init(source: Rank, destination: Rank, world: WorldSize, job: JobNumber, epoch: Epoch, nonce: [UInt8]) {
         precondition(nonce.count == 32, "a nonce has 32 bytes")
         (self.source, self.destination, self.world) = (source.index, destination.index, world.count)
         (self.job, self.epoch, self.nonce) = (job, epoch, nonce)
     }
 
-    init(decoding bytes: [UInt8]) throws(Failure) {
+    package init(decoding bytes: [UInt8]) throws(Failure) {
         guard bytes.count == Self.byteCount, bytes.get(UInt32.self, 0) == handshakeMagic, bytes[5] == 1 else { throw .stranger }
         guard bytes[4] == FrameHeader.version else { throw .version(bytes[4]) }
         source = Int(bytes.get(UInt16.self, 6))
@@ -68,27 +72,27 @@ struct Greeting: Hashable {
 /// Every later word of the handshake.
 ///
 ///     0 magic 4   4 version 1   5 kind 1   6 refusal 2   8 zero 8   16 nonce or proof 32
-struct Answer: Hashable {
-    enum Kind: UInt8 {
+package struct Answer: Hashable {
+    package enum Kind: UInt8 {
         case challenge = 2
         case proof = 3
         case welcome = 4
         case refusal = 5
     }
 
-    static let byteCount = 48
-    var kind: Kind
-    var refusal: Refusal?
-    var value: [UInt8]
+    package static let byteCount = 48
+    package var kind: Kind
+    package var refusal: Refusal?
+    package var value: [UInt8]
 
-    init(_ kind: Kind, _ value: [UInt8]) { (self.kind, self.value) = (kind, value) }
+    package init(_ kind: Kind, _ value: [UInt8]) { (self.kind, self.value) = (kind, value) }
 
-    init(refusing refusal: Refusal) {
+    package init(refusing refusal: Refusal) {
         self.init(.refusal, [UInt8](repeating: 0, count: 32))
         self.refusal = refusal
     }
 
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.byteCount)
         bytes.put(handshakeMagic)
@@ -98,7 +102,7 @@ struct Answer: Hashable {
         return bytes + value
     }
 
-    init?(decoding bytes: [UInt8]) {
+    package init?(decoding bytes: [UInt8]) {
         guard bytes.count == Self.byteCount, bytes.get(UInt32.self, 0) == handshakeMagic, let kind = Kind(rawValue: bytes[5])
         else { return nil }
         self.init(kind, Array(bytes[16..<48]))
@@ -107,7 +111,7 @@ struct Answer: Hashable {
 }
 
 /// Why a member's handshake is turned down.
-enum Refusal: UInt16, Hashable {
+package enum Refusal: UInt16, Hashable {
     case version = 1
     case ring = 2
     case stale = 3
@@ -115,7 +119,7 @@ enum Refusal: UInt16, Hashable {
     case early = 4
     case secret = 5
 
-    var sentence: String {
+    package var sentence: String {
         switch self {
         case .version: "the peer speaks another version of the data plane; run the same build on every rank"
         case .ring: "the peer's place or the size of its ring differs; both must come from the same plan"
@@ -125,11 +129,11 @@ enum Refusal: UInt16, Hashable {
         }
     }
 
-    var isFinal: Bool { self != .early }
+    package var isFinal: Bool { self != .early }
 }
 
 /// HMAC-SHA256 over who proves it, the greeting and the challenge: both random numbers and every claim are covered.
-func handshakeProof(of role: String, secret: [UInt8], greeting: Greeting, challenge: [UInt8]) -> [UInt8] {
+package func handshakeProof(of role: String, secret: [UInt8], greeting: Greeting, challenge: [UInt8]) -> [UInt8] {
     var code = HMAC<SHA256>(key: SymmetricKey(data: secret))
     code.update(data: Array("ringmaster data plane \(FrameHeader.version) \(role)".utf8))
     code.update(data: greeting.bytes)
@@ -138,7 +142,7 @@ func handshakeProof(of role: String, secret: [UInt8], greeting: Greeting, challe
 }
 
 /// Equality that takes the same time wherever the difference is.
-func isSameProof(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+package func isSameProof(_ left: [UInt8], _ right: [UInt8]) -> Bool {
     if left.count != right.count { return false }
     return zip(left, right).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
 }

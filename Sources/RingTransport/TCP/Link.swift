@@ -24,9 +24,8 @@ import RingCore
     /// Room in the peer's store that this message may occupy.
     var holdsCredit = false
     var retransmissions = 0
-    /// Offsets of slices to send again, `againCount` of them valid.
-    var again: (Int, Int, Int) = (0, 0, 0)
-    var againCount = 0
+    /// Slices to send again.
+    var again = OffsetSet()
     /// The peer complained too often; end as damaged when no frame of it is under way.
     var isAbandoned = false
 }
@@ -36,16 +35,17 @@ import RingCore
     var command: Command
     /// Tells this use of the slot from earlier ones; never zero.
     var generation: UInt32
-    /// The peer's number of the matched message; meaningful on `matched`.
+    /// On `matched` rather than on `posted`.
+    var isMatched = false
+    /// The peer's number of the matched message.
     var message: UInt32 = 0
     /// Offset of the first byte that no slice has covered.
     var next = 0
     /// Bytes whose checksum held.
     var verified = 0
     var complaints = 0
-    /// Offsets complained about, `damagedCount` of them valid.
-    var damaged: (Int, Int, Int, Int) = (0, 0, 0, 0)
-    var damagedCount = 0
+    /// Slices that were complained about and have not come again undamaged.
+    var damaged = OffsetSet()
     /// Index of the fault that meets the message, or -1.
     var fault: Int32 = -1
 }

@@ -17,7 +17,7 @@ public final class TCPListener: Sendable {
     public let host: String
     /// The port it is bound to.
     public let port: UInt16
-    let descriptor: Int32
+    package let descriptor: Int32
     private let state = Mutex(State())
     private let report: @Sendable (String) -> Void
 

@@ -3,14 +3,15 @@ import CRingSystem
 import RingCore
 
 extension TCPLoop {
-    /// A peer is gone: what is outstanding with it ends, and the reason is kept.
-    func lose(_ link: Link, _ reason: String) {
+    /// A peer is gone: what is outstanding with it ends, and the reason is kept. `farewell` is said if it can be.
+    func lose(_ link: Link, _ reason: String, farewell: FrameHeader? = nil) {
         if !link.isOpen { return }
         if link.isClosing {
             // We are leaving anyway; everything on the link has ended.
             return close(link)
         }
         mailbox.losses.record(Rank(link.peer), reason)
+        if let farewell { say(farewell, on: link) }
         close(link)
         link.current = -1
         endAll(on: link, .lost)

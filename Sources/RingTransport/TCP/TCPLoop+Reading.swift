@@ -57,7 +57,7 @@ extension TCPLoop {
     }
 
     private func readOnce(_ link: Link) -> Int64 {
-        var runs = (ring_bytes(), ring_bytes())
+        var runs = unsafe (ring_bytes(), ring_bytes())
         return unsafe withUnsafeMutablePointer(to: &runs) { tuple in
             unsafe tuple.withMemoryRebound(to: ring_bytes.self, capacity: 2) { runs in
                 var count = 0
@@ -131,8 +131,9 @@ extension TCPLoop {
         case .acknowledge: handleAcknowledgement(header, on: link)
         case .complain: handleComplaint(header, on: link)
         case .abandon: handleAbandonment(header, on: link)
+        case .mismatch: handleMismatch(header, on: link)
         case .heartbeat: break
-        case .goodbye: lose(link, "\(Rank(link.peer)) closed its transport")
+        case .goodbye: lose(link, "it closed its transport")
         }
     }
 }

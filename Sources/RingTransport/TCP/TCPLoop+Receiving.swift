@@ -27,7 +27,7 @@ extension TCPLoop {
         // Straight into its block, if the receive is there, no earlier message of the tag waits, and no fault needs time.
         if options.faults.isEmpty, firstArrival(tag, on: link) == nil, let slot = firstPosted(tag, on: link) {
             guard receives[slot].command.byteCount == frame.payloadByteCount else {
-                return mismatch(tag, sent: frame.payloadByteCount, expected: receives[slot].command.byteCount, on: link)
+                return turnDown(frame.message, tag, sent: frame.payloadByteCount, slot, on: link)
             }
             link.messagesSeen += 1
             pair(slot, with: frame.message, on: link)
@@ -51,7 +51,7 @@ extension TCPLoop {
             case .delay(let seconds): arrival.notBefore = now.advanced(bySeconds: seconds).nanoseconds
             case .damage, .sever: break
             }
-            if arrival.notBefore > now.nanoseconds { link.heldBack += 1 }
+            if arrival.notBefore != .min { link.heldBack += 1 }
         }
         link.messagesSeen += 1
         guard let slot = link.arrivals.take(arrival) else {
@@ -70,7 +70,7 @@ extension TCPLoop {
             let arrival = link.arrivals[arrivalSlot]
             if !arrival.isComplete || arrival.notBefore > now.nanoseconds { return }
             guard arrival.byteCount == receives[slot].command.byteCount else {
-                return mismatch(tag, sent: arrival.byteCount, expected: receives[slot].command.byteCount, on: link)
+                return turnDown(arrival.message, tag, sent: arrival.byteCount, slot, on: link)
             }
             if arrival.notBefore != .min { link.heldBack -= 1 }
             link.arrivals.remove(arrivalSlot, from: &link.unmatched)
@@ -103,11 +103,18 @@ extension TCPLoop {
     private func pair(_ slot: Int, with message: UInt32, on link: Link) {
         receives.remove(slot, from: &link.posted)
         receives.append(slot, to: &link.matched)
+        receives[slot].isMatched = true
         receives[slot].message = message
     }
 
-    private func mismatch(_ tag: UInt64, sent: Int, expected: Int, on link: Link) {
-        lose(link, mismatchReason(tag: tag, sent: sent, expected: expected))
+    /// A message that does not fit its receive: one of the two ranks counts wrongly, so nothing between them can be
+    /// trusted to mean what it says. Both are told the sizes.
+    private func turnDown(_ message: UInt32, _ tag: UInt64, sent: Int, _ slot: Int, on link: Link) {
+        let expected = receives[slot].command.byteCount
+        var farewell = frame(.mismatch, on: link, about: tag)
+        farewell.message = message
+        farewell.payloadByteCount = expected
+        lose(link, mismatchReason(tag: tag, sent: sent, expected: expected), farewell: farewell)
     }
 
     private func firstPosted(_ tag: UInt64, on link: Link) -> Int? {
@@ -131,7 +138,7 @@ extension TCPLoop {
         let receive = receives[slot]
         let isAgain = frame.offset < receive.next
         let whole = min(TransportLimits.sliceBytes, receive.command.byteCount - min(frame.offset, receive.command.byteCount))
-        guard frame.payloadByteCount == whole, whole > 0, isAgain ? isDamaged(receive, frame.offset) : frame.offset == receive.next
+        guard frame.payloadByteCount == whole, whole > 0, isAgain ? receive.damaged.contains(frame.offset) : frame.offset == receive.next
         else { return lose(link, "it sent bytes \(frame.offset) + \(frame.payloadByteCount) out of turn") }
         if !isAgain { receives[slot].next += frame.payloadByteCount }
         let start = unsafe receive.command.start + frame.offset
@@ -156,7 +163,7 @@ extension TCPLoop {
             strike(receives[slot].fault, isLast: offset + frame.payloadByteCount == byteCount, on: link)
             if isCut(receives[slot], on: link) { return }
             if link.checksum != frame.payloadChecksum { return complain(slot, frame, on: link) }
-            if isAgain { forgetDamage(slot, offset) }
+            if isAgain { receives[slot].damaged.remove(offset) }
             receives[slot].verified += frame.payloadByteCount
             if receives[slot].verified == byteCount { succeed(slot, on: link) }
         }
@@ -174,7 +181,7 @@ extension TCPLoop {
         receives[slot].complaints += 1
         // The sender gives up at one complaint more than it retransmits; further ones would tell it nothing.
         if receives[slot].complaints > TransportLimits.retransmissions + 1 { return }
-        if !isDamaged(receives[slot], frame.offset) { rememberDamage(slot, frame.offset) }
+        if !receives[slot].damaged.contains(frame.offset) { receives[slot].damaged.append(frame.offset) }
         var complaint = header(.complain, of: slot, on: link)
         complaint.offset = frame.offset
         complaint.payloadByteCount = frame.payloadByteCount
@@ -200,37 +207,11 @@ extension TCPLoop {
     /// The matched receive that a frame of the peer is about, or `nil` when there is none.
     private func receiveSlot(of frame: FrameHeader, on link: Link) -> Int? {
         let slot = Int(frame.receive & 0xFFF)
-        guard receives.isTaken(slot), Int(receives[slot].command.peer) == link.peer,
+        guard receives.isTaken(slot), receives[slot].isMatched, Int(receives[slot].command.peer) == link.peer,
             Self.number(slot: slot, generation: receives[slot].generation) == frame.receive,
             receives[slot].message == frame.message, receives[slot].command.tag == frame.tag?.bits
         else { return nil }
         return slot
-    }
-
-    // MARK: Damage
-
-    private func isDamaged(_ receive: ReceiveSlot, _ offset: Int) -> Bool {
-        let (count, damaged) = (receive.damagedCount, receive.damaged)
-        return (count > 0 && damaged.0 == offset) || (count > 1 && damaged.1 == offset) || (count > 2 && damaged.2 == offset)
-            || (count > 3 && damaged.3 == offset)
-    }
-
-    private func rememberDamage(_ slot: Int, _ offset: Int) {
-        switch receives[slot].damagedCount {
-        case 0: receives[slot].damaged.0 = offset
-        case 1: receives[slot].damaged.1 = offset
-        case 2: receives[slot].damaged.2 = offset
-        default: receives[slot].damaged.3 = offset
-        }
-        receives[slot].damagedCount += 1
-    }
-
-    private func forgetDamage(_ slot: Int, _ offset: Int) {
-        let (count, all) = (receives[slot].damagedCount, receives[slot].damaged)
-        receives[slot].damagedCount = 0
-        for (place, other) in [all.0, all.1, all.2, all.3].enumerated() where place < count && other != offset {
-            rememberDamage(slot, other)
-        }
     }
 
     // MARK: Faults on purpose

@@ -29,10 +29,8 @@ extension TCPLoop {
         }
         guard let slot = link.bulk.head else { return }
         let offset: Int
-        if sends[slot].againCount > 0 {
-            offset = sends[slot].again.0
-            sends[slot].again = (sends[slot].again.1, sends[slot].again.2, 0)
-            sends[slot].againCount -= 1
+        if !sends[slot].again.isEmpty {
+            offset = sends[slot].again.removeFirst()
             mailbox.counters.retransmissions.add(1, ordering: .relaxed)
         } else {
             offset = sends[slot].next
@@ -50,7 +48,7 @@ extension TCPLoop {
             _ = sends.removeFirst(of: &link.posts)
         } else if sends[slot].isAbandoned {
             return abandon(slot, on: link)
-        } else if sends[slot].againCount > 0 || sends[slot].next < sends[slot].command.byteCount {
+        } else if !sends[slot].again.isEmpty || sends[slot].next < sends[slot].command.byteCount {
             return
         } else {
             _ = sends.removeFirst(of: &link.bulk)
@@ -103,18 +101,19 @@ extension TCPLoop {
         sends[slot].retransmissions += 1
         // A message that went ahead has sent no slice yet, but all its bytes: only the damaged one is sent now.
         if sends[slot].next == 0 { sends[slot].next = sends[slot].command.byteCount }
-        switch sends[slot].againCount {
-        case 0: sends[slot].again.0 = frame.offset
-        case 1: sends[slot].again.1 = frame.offset
-        default: sends[slot].again.2 = frame.offset
-        }
-        sends[slot].againCount += 1
+        sends[slot].again.append(frame.offset)
         if sends[slot].state == .waiting {
             sends.remove(slot, from: &link.waiting)
             sends[slot].state = .streaming
             sends.append(slot, to: &link.bulk)
         }
         markPending(link)
+    }
+
+    func handleMismatch(_ frame: FrameHeader, on link: Link) {
+        guard let slot = sendSlot(of: frame, on: link) else { return lose(link, "it turned down a message that was not sent") }
+        let command = sends[slot].command
+        lose(link, mismatchReason(tag: command.tag, sent: command.byteCount, expected: frame.payloadByteCount))
     }
 
     /// Tells the receiver that the message will not come, and ends the send.

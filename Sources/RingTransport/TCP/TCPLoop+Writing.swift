@@ -29,7 +29,7 @@ extension TCPLoop {
         let headerLeft = link.current >= 0 ? FrameHeader.byteCount - link.headerWritten : 0
         // Control frames go before a frame that has not begun and after one that has.
         let controlFirst = link.current < 0 || link.headerWritten == 0
-        var runs = (ring_bytes(), ring_bytes(), ring_bytes(), ring_bytes())
+        var runs = unsafe (ring_bytes(), ring_bytes(), ring_bytes(), ring_bytes())
         let (count, offered) = unsafe withUnsafeMutablePointer(to: &runs) { tuple in
             unsafe tuple.withMemoryRebound(to: ring_bytes.self, capacity: 4) { runs in
                 var count = controlFirst ? unsafe link.control.runs(into: runs) : 0
@@ -55,6 +55,8 @@ extension TCPLoop {
         }
         if written == -Int64(EAGAIN) { return (offered, 0) }
         if written < 0 {
+            // What the peer said before it closed explains more than our own error does.
+            read(link)
             lose(link, "writing to its connection fails: \(systemText(Int32(-written)))")
             return nil
         }
@@ -83,6 +85,22 @@ extension TCPLoop {
         }
         if !controlFirst { left -= link.control.consume(left) }
         precondition(left == 0, "the socket took more than it was offered")
+    }
+
+    /// Last words to a peer that is being lost, if they do not fall into the middle of a frame. What the socket does not
+    /// take at once is not said.
+    func say(_ header: FrameHeader, on link: Link) {
+        if link.current >= 0 && link.headerWritten > 0 { return }
+        var queue = ControlQueue(frames: 1)
+        _ = queue.append(header)
+        var runs = unsafe (ring_bytes(), ring_bytes(), ring_bytes())
+        unsafe withUnsafeMutablePointer(to: &runs) { tuple in
+            unsafe tuple.withMemoryRebound(to: ring_bytes.self, capacity: 3) { runs in
+                var count = unsafe link.control.runs(into: runs)
+                count += unsafe queue.runs(into: runs + count)
+                _ = unsafe ring_socket_write(link.descriptor, runs, Int32(count))
+            }
+        }
     }
 
     /// Makes `header` and the bytes at `start` the frame that is written next.

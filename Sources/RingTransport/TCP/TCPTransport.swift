@@ -1,5 +1,6 @@
 // Registered memory over TCP: one connection to each other rank, one I/O thread. The caller's half is TransportFront, the
 // thread's half is TCPLoop; this file joins them and makes the mesh.
+import CRingSystem
 import RingCore
 
 /// A rank's end of a ring over TCP.
@@ -32,10 +33,16 @@ public struct TCPTransport: ~Copyable, Transport {
         let identity = HandshakeIdentity(rank: rank, world: world, epoch: epoch, job: job, secret: secret)
         var builder = try MeshBuilder(listener: listener, identity: identity, peers: peers, options: options, deadline: deadline)
         let descriptors = try builder.build()
-        let mailbox = try Mailbox(world: world, moverBell: Doorbell())
-        let loop = try TCPLoop(identity: identity, descriptors: descriptors, options: options, mailbox: mailbox)
-        let thread = try PinnedThread.start(name: "ring-io-\(rank.index)", cpu: options.ioCPU) { loop.run() }
-        return TCPTransport(front: TransportFront(rank: rank, world: world, mailbox: mailbox), thread: thread)
+        do {
+            let mailbox = try Mailbox(world: world, moverBell: Doorbell())
+            let loop = try TCPLoop(identity: identity, descriptors: descriptors, options: options, mailbox: mailbox)
+            let thread = try PinnedThread.start(name: "ring-io-\(rank.index)", cpu: options.ioCPU) { loop.run() }
+            return TCPTransport(front: TransportFront(rank: rank, world: world, mailbox: mailbox), thread: thread)
+        } catch {
+            // The loop's thread, which would close them, never ran.
+            for descriptor in descriptors where descriptor >= 0 { _ = ring_socket_close(descriptor) }
+            throw error
+        }
     }
 
     /// The caller's own place in the ring.

@@ -1,0 +1,194 @@
+// How fast this machine's TCP transport is: bytes per second by message size, beside what a plain memory copy and the
+// checksum reach in the same run, because a socket on loopback cannot be faster than the two copies it makes.
+import RingCore
+import Synchronization
+
+/// Measures TCP on loopback between two threads of this process.
+public enum TransportBenchmark {
+    /// One message size.
+    public struct Row: Hashable, Sendable {
+        /// Payload of a message.
+        public let messageBytes: Int
+        /// Messages that were moved.
+        public let messages: Int
+        /// Messages under way at a time.
+        public let window: Int
+        /// From the first post to the last acknowledgement.
+        public let seconds: Double
+
+        /// Payload per second.
+        public var bytesPerSecond: Double { Double(messageBytes) * Double(messages) / seconds }
+        /// Messages per second.
+        public var messagesPerSecond: Double { Double(messages) / seconds }
+    }
+
+    /// A whole measurement.
+    public struct Report: Hashable, Sendable {
+        /// By message size, in the order asked for.
+        public let rows: [Row]
+        /// Copying 64 MiB from one block of memory to another, one thread.
+        public let copyBytesPerSecond: Double
+        /// CRC32C over 256 KiB that lie in the cache, one thread.
+        public let checksumBytesPerSecond: Double
+        /// From posting a 64-byte message to holding the peer's answer, median.
+        public let roundTripSeconds: Double
+    }
+
+    /// Moves about `bytesPerSize` bytes (at most 20,000 messages) for each size of `messageBytes`, `window` messages at a
+    /// time. Takes about a second per two gibibytes. Throws what connecting or registering throws, or `.lost`.
+    public static func run(
+        messageBytes: [Int] = [64, 4 << 10, 64 << 10, 256 << 10, 1 << 20, 16 << 20], bytesPerSize: Int = 1 << 30, window: Int = 8
+    ) throws(TransportError) -> Report {
+        precondition(window >= 1 && window <= TransportLimits.receivesPerPeer, "a window of \(window) messages")
+        precondition(messageBytes.allSatisfy { $0 > 0 }, "a message has at least one byte")
+        let plan = messageBytes.map { ($0, min(max(bytesPerSize / $0, window), 20_000)) }
+        let peer = try BenchmarkPeer.start(plan, window: window)
+        var end = try BenchmarkEnd.connect(rank: Rank(0), listeners: peer.listeners, plan: plan, window: window)
+        let roundTrip = try end.roundTrips(answering: false)
+        var rows: [Row] = []
+        for (bytes, count) in plan {
+            let seconds = try end.stream(bytes, count, sending: true)
+            rows.append(Row(messageBytes: bytes, messages: count, window: window, seconds: seconds))
+        }
+        end.close()
+        try peer.finish()
+        return Report(
+            rows: rows, copyBytesPerSecond: try copySpeed(), checksumBytesPerSecond: try checksumSpeed(), roundTripSeconds: roundTrip)
+    }
+
+    private static func copySpeed() throws(TransportError) -> Double {
+        let (from, to) = (try AnonymousMemory(byteCount: 64 << 20), try AnonymousMemory(byteCount: 64 << 20))
+        return best(of: 5, byteCount: from.byteCount) { unsafe to.bytes.copyMemory(from: UnsafeRawBufferPointer(from.bytes)) }
+    }
+
+    private static func checksumSpeed() throws(TransportError) -> Double {
+        let memory = try AnonymousMemory(byteCount: 256 << 10)
+        var sum: UInt32 = 0
+        let speed = best(of: 5, byteCount: 256 * memory.byteCount) {
+            for _ in 0..<256 { sum = unsafe Checksum.crc32c(UnsafeRawBufferPointer(memory.bytes), continuing: sum) }
+        }
+        // Used, so that the optimiser keeps the loop.
+        return sum == 1 ? speed.nextDown : speed
+    }
+
+    private static func best(of rounds: Int, byteCount: Int, _ body: () -> Void) -> Double {
+        var seconds = Double.infinity
+        for _ in 0...rounds {
+            let start = MonotonicClock.now()
+            body()
+            seconds = min(seconds, MonotonicClock.now().seconds(since: start))
+        }
+        return Double(byteCount) / max(seconds, 1e-9)
+    }
+}
+
+/// One end of the benchmark's link.
+private struct BenchmarkEnd: ~Copyable {
+    private var wire: TCPTransport
+    private let memory: AnonymousMemory
+    private let region: RegionKey
+    private let window: Int
+    private var completions: [Completion] = []
+    private var step = 0
+    /// Beyond any message on loopback; the benchmark must end even if the machine does not play along.
+    private static let patience = Duration.seconds(60)
+
+    private init(_ wire: consuming TCPTransport, _ memory: AnonymousMemory, _ region: RegionKey, _ window: Int) {
+        self.wire = wire
+        (self.memory, self.region, self.window) = (memory, region, window)
+        completions.reserveCapacity(2 * window)
+    }
+
+    static func connect(rank: Rank, listeners: [TCPListener], plan: [(Int, Int)], window: Int) throws(TransportError) -> BenchmarkEnd {
+        let memory = try AnonymousMemory(byteCount: window * (plan.map(\.0).max() ?? 64) + 64)
+        // Touched before anything is timed.
+        for index in stride(from: 0, to: memory.byteCount, by: 4096) { unsafe memory.bytes[index] = UInt8(truncatingIfNeeded: index) }
+        var wire = try TCPTransport.connect(
+            listener: listeners[rank.index], rank: rank, world: WorldSize(2), peers: listeners.map(\.address),
+            secret: Array("benchmark".utf8), epoch: Epoch(1), job: JobNumber(1), deadline: .seconds(10))
+        let region = try unsafe wire.register(memory.bytes)
+        return BenchmarkEnd(wire, memory, region, window)
+    }
+
+    mutating func close() { wire.close() }
+
+    /// Moves `count` messages and returns the seconds it took.
+    mutating func stream(_ bytes: Int, _ count: Int, sending: Bool) throws(TransportError) -> Double {
+        step += 1
+        let start = MonotonicClock.now()
+        var (posted, done) = (0, 0)
+        while done < count {
+            while posted < count && posted - done < window {
+                try post(sending, BlockRef(region: region, offset: posted % window * bytes, byteCount: bytes), posted)
+                posted += 1
+            }
+            done += try collect()
+        }
+        return MonotonicClock.now().seconds(since: start)
+    }
+
+    /// Median time of a small message and its answer.
+    mutating func roundTrips(answering: Bool) throws(TransportError) -> Double {
+        step += 1
+        let block = BlockRef(region: region, offset: 0, byteCount: 64)
+        var times: [Double] = []
+        for piece in 0..<1000 {
+            let start = MonotonicClock.now()
+            try post(false, block, piece)
+            var done = answering ? try collect() : 0
+            try post(true, block, piece)
+            while done < 2 { done += try collect() }
+            times.append(MonotonicClock.now().seconds(since: start))
+        }
+        return times.sorted()[times.count / 2]
+    }
+
+    private mutating func post(_ sending: Bool, _ block: BlockRef, _ piece: Int) throws(TransportError) {
+        let tag = MessageTag(.probe, layer: 0, step: step, piece: piece)
+        let peer = Rank(1 - wire.rank.index)
+        _ = sending ? try wire.post(send: block, to: peer, tag: tag) : try wire.post(receive: block, from: peer, tag: tag)
+    }
+
+    private mutating func collect() throws(TransportError) -> Int {
+        guard wire.wait(atMost: Self.patience) else { throw .timedOut(Rank(1 - wire.rank.index), seconds: 60) }
+        completions.removeAll(keepingCapacity: true)
+        let count = wire.poll(into: &completions)
+        for completion in completions where completion.outcome != .sent && completion.outcome != .received {
+            throw .lost(completion.peer, reason: wire.lossReason(of: completion.peer) ?? "a message was \(completion.outcome)")
+        }
+        return count
+    }
+}
+
+/// The other end, on a thread of its own.
+private final class BenchmarkPeer: Sendable {
+    let listeners: [TCPListener]
+    private let failure = Mutex<TransportError?>(nil)
+    private let thread = Mutex<PinnedThread?>(nil)
+
+    private init(_ listeners: [TCPListener]) { self.listeners = listeners }
+
+    static func start(_ plan: [(Int, Int)], window: Int) throws(TransportError) -> BenchmarkPeer {
+        let peer = BenchmarkPeer([try TCPListener(), try TCPListener()])
+        let thread = try PinnedThread.start(name: "bench-peer") { peer.answer(plan, window) }
+        peer.thread.withLock { $0 = thread }
+        return peer
+    }
+
+    private func answer(_ plan: [(Int, Int)], _ window: Int) {
+        do throws(TransportError) {
+            var end = try BenchmarkEnd.connect(rank: Rank(1), listeners: listeners, plan: plan, window: window)
+            _ = try end.roundTrips(answering: true)
+            for (bytes, count) in plan { _ = try end.stream(bytes, count, sending: false) }
+            end.close()
+        } catch {
+            failure.withLock { $0 = error }
+        }
+    }
+
+    func finish() throws(TransportError) {
+        let thread = thread.withLock { $0 }
+        thread?.join()
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+}

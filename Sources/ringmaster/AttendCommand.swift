@@ -1,0 +1,157 @@
+// `ringmaster attend`: exact ring attention over given or seeded queries, keys and values. The piece that other programs call.
+
+import ArgumentParser
+import Foundation
+import RingControl
+import RingCore
+import RingFormats
+import RingKernels
+import RingModels
+import RingWorker
+
+struct AttendCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "attend",
+        abstract: "Exact attention over q, k and v from a file or a seed, on worker processes of this machine.",
+        discussion: """
+            The input is a safetensors file with q [tokens, heads, head_dim], k [tokens, kv_heads, head_dim] and v [tokens, kv_heads, v_dim], \
+            all F32 or all BF16; the output holds out [tokens, heads, v_dim] and lse [tokens, heads] (natural logarithm), both F32.
+            """)
+
+    @OptionGroup(title: "Input") var input: AttendInput
+    @Option(help: ArgumentHelp("Safetensors file for the result.", valueName: "file"))
+    var output: String?
+    @Flag(inversion: .prefixedNo, help: "Whether a query sees only keys at or before its own position.")
+    var causal = true
+    @Option(help: ArgumentHelp("Factor on q.k (default: 1/sqrt(head_dim)).", valueName: "s"))
+    var scale: Double?
+    @Option(help: ArgumentHelp("How keys and values are kept and sent: f32 or bf16 (default: as they are given).", valueName: "type"))
+    var kvDtype: KVType?
+    @Option(
+        help: ArgumentHelp("Check this many random rows against attention in double precision.", valueName: "rows"),
+        transform: { try TokenCount(parsing: $0).value })
+    var verifyRows: Int?
+    @OptionGroup(title: "Cluster") var cluster: ClusterOptions
+
+    mutating func validate() throws {
+        if let scale, !(scale.isFinite && scale > 0) { throw ValidationError("--scale is a positive number, got \(scale)") }
+        if let verifyRows, verifyRows < 1 || verifyRows > ControlLimits.rowRanges {
+            throw ValidationError("--verify-rows is 1 to \(ControlLimits.rowRanges), got \(verifyRows)")
+        }
+        if input.input != nil && output == nil && verifyRows == nil {
+            throw ValidationError("say what to do with the result: --output FILE, or --verify-rows R")
+        }
+    }
+
+    /// Widths that the attention kernels run at speed.
+    static func takes(_ width: Int) -> Bool { (32...256).contains(width) && width % 8 == 0 }
+
+    func run() async throws {
+        let kernels = try fromKernels { () throws(KernelError) in try Kernels.fromEnvironment() }
+        let (source, origin) = try input.open(kernels)
+        let shape = source.shape
+        var spec = AttendSpec(input: origin, shape: AttentionShape(shape), causal: causal)
+        spec.scale = scale
+        if let kvDtype { spec.kvElement = kvDtype.element }
+        for (name, width) in [("head_dim", shape.headDim), ("v_dim", shape.valueDim)] where !Self.takes(width) {
+            throw CommandError.failed("\(name) is \(width) in the input: it must be a multiple of 8 from 32 to 256")
+        }
+        try MemoryCheck.run(workers: cluster.workers) { () throws(ExecutionError) in try MemoryEstimate(attend: spec, workers: cluster.workers) }
+        let result = try AttendResult(for: &spec, output: output, verifyRows: verifyRows)
+        let follower = JobFollower(spec: .attend(spec), workers: cluster.workers, threads: cluster.threads, prompt: [], verbose: cluster.verbose)
+        let summaries: [WorkerSummary]
+        let outcome: OracleCheck.Outcome?
+        do {
+            summaries = try await follower.run()
+            outcome = try result.check(source, spec)
+            try result.keep()
+        } catch {
+            result.discard()
+            throw error
+        }
+        report(summaries, outcome, spec)
+        if let outcome, !outcome.holds {
+            throw CommandError.failed("the result is off: max_abs_error \(outcome.maxAbsError) over \(outcome.rows) rows is above \(outcome.bar)")
+        }
+    }
+
+    private func report(_ summaries: [WorkerSummary], _ outcome: OracleCheck.Outcome?, _ spec: AttendSpec) {
+        let seconds = summaries.map(\.prefillSeconds).max() ?? 0
+        let gflops = seconds > 0 ? summaries.reduce(0) { $0 + $1.flops } / seconds / 1e9 : 0
+        if cluster.json {
+            var fields: JSONObject = [
+                "tokens": .integer(Int64(spec.shape.tokens)), "heads": .integer(Int64(spec.shape.heads)),
+                "workers": .integer(Int64(summaries.count)), "seconds": .number(seconds), "gflops": .number(gflops),
+                "exposed_communication_fraction": .number(exposedFraction(summaries)),
+            ]
+            if let outcome {
+                fields.append("max_abs_error", .number(outcome.maxAbsError))
+                fields.append("max_abs_error_lse", .number(outcome.maxAbsErrorLSE))
+                fields.append("error_bar", .number(outcome.bar))
+            }
+            fields.append("worker_figures", workerObjects(summaries))
+            Console.out(JSONValue.object(fields).text(pretty: true))
+            return
+        }
+        Console.message(
+            "attention over \(grouped(spec.shape.tokens)) tokens, \(spec.shape.heads) heads in \(fixed(seconds, 3)) s, \(fixed(gflops, 1)) GFLOP/s")
+        Console.message(workerTable(summaries))
+        if let outcome {
+            Console.message("max_abs_error \(outcome.maxAbsError) over \(outcome.rows) rows (bar \(outcome.bar)), lse \(outcome.maxAbsErrorLSE)")
+        }
+    }
+}
+
+/// Where q, k and v come from: a file, or a seed and a shape.
+struct AttendInput: ParsableArguments {
+    @Option(help: ArgumentHelp("Safetensors file with q, k and v.", valueName: "file"))
+    var input: String?
+    @Option(help: ArgumentHelp("Instead of a file: tokens of a seeded problem.", valueName: "n"), transform: { try TokenCount(parsing: $0).value })
+    var tokens: Int?
+    @Option(help: ArgumentHelp("Query heads of a seeded problem.", valueName: "n"))
+    var heads: Int = 8
+    @Option(help: ArgumentHelp("Key and value heads (default: as many as query heads).", valueName: "n"))
+    var kvHeads: Int?
+    @Option(help: ArgumentHelp("Elements of a query or key, a multiple of 8 from 32 to 256.", valueName: "n"))
+    var headDim: Int = 128
+    @Option(name: .customLong("v-dim"), help: ArgumentHelp("Elements of a value (default: head_dim).", valueName: "n"))
+    var valueDim: Int?
+    @Option(help: ArgumentHelp("Seed of a seeded problem.", valueName: "s"))
+    var seed: UInt64 = 0
+    @Option(help: ArgumentHelp("Type of a seeded problem: f32 or bf16.", valueName: "type"))
+    var dtype: KVType = .f32
+
+    mutating func validate() throws {
+        guard (input == nil) != (tokens == nil) else { throw ValidationError("give either --input FILE or --tokens N (a seeded problem)") }
+        if let tokens, !(1...Limits.tokens).contains(tokens) { throw ValidationError("--tokens is 1 to \(Limits.tokens), got \(tokens)") }
+        let keyHeads = kvHeads ?? heads
+        guard heads >= 1, heads <= 65536, keyHeads >= 1, heads % keyHeads == 0 else {
+            throw ValidationError("--kv-heads must divide --heads, got \(keyHeads) and \(heads)")
+        }
+        for (name, width) in [("--head-dim", headDim), ("--v-dim", valueDim ?? headDim)]
+        where !AttendCommand.takes(width) {
+            throw ValidationError("\(name) is a multiple of 8 from 32 to 256, got \(width)")
+        }
+    }
+
+    /// The rows, and what to tell the workers about them.
+    func open(_ kernels: Kernels) throws(CommandError) -> (AttentionSource, AttendSpec.Input) {
+        if let input {
+            let path = absolutePath(input)
+            return (try reading { () throws(FormatError) in try AttentionSource(path: path, kernels: kernels) }, .file(path: path))
+        }
+        let shape = AttentionSource.Shape(
+            tokens: tokens ?? 1, heads: heads, kvHeads: kvHeads ?? heads, headDim: headDim, valueDim: valueDim ?? headDim,
+            element: dtype == .f32 ? .f32 : .bf16)
+        return (AttentionSource(seed: seed, shape: shape, kernels: kernels), .seeded(seed: seed))
+    }
+}
+
+extension AttentionShape {
+    /// The shape of a source in the words of a specification.
+    init(_ shape: AttentionSource.Shape) {
+        self.init(
+            tokens: shape.tokens, heads: shape.heads, kvHeads: shape.kvHeads, headDim: shape.headDim, valueDim: shape.valueDim,
+            element: shape.element == .f32 ? .f32 : .bf16)
+    }
+}

@@ -1,0 +1,64 @@
+// `ringmaster bench`: this machine against its own roofline.
+
+import ArgumentParser
+import Foundation
+import RingFormats
+import RingKernels
+import RingWorker
+
+struct BenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measure this machine against its own roofline.", subcommands: [BenchAttention.self])
+}
+
+/// `ringmaster bench attention`.
+struct BenchAttention: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "attention", abstract: "The attention kernel against the peak of the same threads in the same run.")
+
+    @Option(help: ArgumentHelp("Tokens, as many queries as keys.", valueName: "n"), transform: { try TokenCount(parsing: $0).value })
+    var tokens: Int = 8192
+    @Option(help: ArgumentHelp("Query heads.", valueName: "n"))
+    var heads: Int = 1
+    @Option(help: ArgumentHelp("Key and value heads (default: as many as query heads).", valueName: "n"))
+    var kvHeads: Int?
+    @Option(help: ArgumentHelp("Elements of a query or key.", valueName: "n"))
+    var headDim: Int = 128
+    @Option(help: ArgumentHelp("Storage of keys and values: f32 or bf16.", valueName: "type"))
+    var dtype: KVType = .bf16
+    @Flag(help: "Hide later keys.")
+    var causal = false
+    @Option(help: ArgumentHelp("Threads.", valueName: "n"))
+    var threads: Int = 1
+    @Flag(help: "Print the result as JSON.")
+    var json = false
+
+    mutating func validate() throws {
+        guard tokens >= 1, tokens <= 1 << 24 else { throw ValidationError("--tokens is 1 to 16M for a benchmark, got \(tokens)") }
+        guard threads >= 1, threads <= 1024 else { throw ValidationError("--threads is 1 to 1024, got \(threads)") }
+        guard heads >= 1, heads <= 1024, (kvHeads ?? heads) >= 1, heads % (kvHeads ?? heads) == 0 else {
+            throw ValidationError("--kv-heads must divide --heads (at most 1024)")
+        }
+    }
+
+    func run() throws {
+        let kernels = try fromKernels { () throws(KernelError) in try Kernels.fromEnvironment() }
+        let benchmark = AttentionBenchmark(
+            tokens: tokens, heads: heads, kvHeads: kvHeads ?? heads, headDim: headDim, element: dtype == .f32 ? .f32 : .bf16,
+            causal: causal, threads: threads)
+        let result = try fromKernels { () throws(KernelError) in try benchmark.run(kernels) }
+        if json {
+            let object: JSONValue = [
+                "gflops": .number(result.gflops), "peak_gflops": .number(result.peakGflops), "peak_fraction": .number(result.peakFraction),
+                "isa": .string(result.instructionSet.rawValue), "seconds": .number(result.seconds), "tokens": .integer(Int64(tokens)),
+                "heads": .integer(Int64(heads)), "kv_heads": .integer(Int64(kvHeads ?? heads)), "head_dim": .integer(Int64(headDim)),
+                "dtype": .string(dtype.rawValue), "causal": .bool(causal), "threads": .integer(Int64(threads)),
+            ]
+            Console.out(object.text(pretty: true))
+        } else {
+            Console.out(
+                "\(fixed(result.gflops, 1)) GFLOP/s, \(fixed(100 * result.peakFraction, 1))% of the \(fixed(result.peakGflops, 1)) GFLOP/s that "
+                    + "\(threads) thread\(threads == 1 ? "" : "s") of \(result.instructionSet.rawValue) reached in this run (\(fixed(result.seconds, 3)) s)\n")
+        }
+    }
+}

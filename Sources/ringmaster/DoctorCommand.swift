@@ -1,0 +1,119 @@
+// `ringmaster doctor`: is this machine ready, and what to do where it is not.
+
+import ArgumentParser
+import Foundation
+import RingFormats
+import RingKernels
+import RingTransport
+import RingWorker
+
+struct DoctorCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "doctor", abstract: "Say whether this machine is ready, and what to do where it is not.")
+
+    @Flag(help: "Print it as JSON.")
+    var json = false
+
+    /// One line of the examination.
+    private struct Finding {
+        let name: String
+        let isGood: Bool
+        let text: String
+        /// What to do about it; empty if nothing.
+        let advice: String
+
+        init(_ name: String, ok: Bool = true, _ text: String, advice: String = "") {
+            (self.name, isGood, self.text, self.advice) = (name, ok, text, ok ? "" : advice)
+        }
+    }
+
+    func run() throws {
+        let facts = MachineFacts()
+        let findings = [cpu(facts), isa(), cores(facts), memory(facts), lockedMemory(facts), hugePages(facts), rdma(facts), loopback()]
+        if json {
+            let list = findings.map { finding -> JSONValue in
+                [
+                    "name": .string(finding.name), "status": .string(finding.isGood ? "ok" : "warn"), "text": .string(finding.text),
+                    "advice": .string(finding.advice),
+                ]
+            }
+            let object: JSONValue = [
+                "cpu": .string(facts.cpuModel), "features": .array(Self.features(facts).map { .string($0) }),
+                "isa": (try? Kernels.fromEnvironment()).map { .string($0.instructionSet.rawValue) } ?? .null,
+                "cpus": .integer(Int64(facts.cpus)), "numa_nodes": .array(facts.numaNodes.map { .string($0) }),
+                "memory_bytes": .integer(Int64(facts.memoryBytes)), "memory_available_bytes": .integer(Int64(facts.memoryAvailableBytes)),
+                "rdma_devices": .array(facts.rdmaDevices.map { .string($0) }), "findings": .array(list),
+            ]
+            Console.out(object.text(pretty: true))
+            return
+        }
+        let width = findings.map(\.name.count).max() ?? 0
+        for finding in findings {
+            let name = finding.name + String(repeating: " ", count: width - finding.name.count)
+            Console.out("\(finding.isGood ? "ok  " : "warn")  \(name)  \(finding.text)\n")
+            if !finding.advice.isEmpty { Console.out("      \(String(repeating: " ", count: width))  -> \(finding.advice)\n") }
+        }
+    }
+
+    private static func features(_ facts: MachineFacts) -> [String] {
+        ["avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16", "amx_bf16", "sse4_2"].filter(facts.cpuFlags.contains)
+    }
+
+    private func cpu(_ facts: MachineFacts) -> Finding {
+        let features = Self.features(facts)
+        return Finding("cpu", "\(facts.cpuModel): \(features.isEmpty ? "no vector features listed" : features.joined(separator: " "))")
+    }
+
+    private func isa() -> Finding {
+        do {
+            let chosen = try Kernels.fromEnvironment().instructionSet
+            return Finding(
+                "kernels", ok: chosen >= .avx2, "\(chosen.rawValue) of \(InstructionSet.supported.map(\.rawValue).joined(separator: ", "))",
+                advice: "plain C is many times slower: use a machine with AVX2 or AVX-512, or unset RINGMASTER_ISA")
+        } catch {
+            return Finding("kernels", ok: false, "\(error)", advice: "unset RINGMASTER_ISA")
+        }
+    }
+
+    private func cores(_ facts: MachineFacts) -> Finding {
+        let nodes = facts.numaNodes.count
+        let text = "\(facts.cpus) usable, \(max(1, nodes)) NUMA node\(nodes > 1 ? "s: " + facts.numaNodes.joined(separator: " | ") : "")"
+        return Finding("cores", text)
+    }
+
+    private func memory(_ facts: MachineFacts) -> Finding {
+        Finding(
+            "memory", ok: facts.memoryAvailableBytes >= 2 << 30,
+            "\(humanBytes(facts.memoryAvailableBytes)) of \(humanBytes(facts.memoryBytes)) available",
+            advice: "a run of a million tokens on the demo model needs about 6 GiB: end other programs")
+    }
+
+    private func lockedMemory(_ facts: MachineFacts) -> Finding {
+        guard let limit = facts.lockedMemoryLimit else { return Finding("memlock", "unlimited") }
+        return Finding(
+            "memlock", ok: limit >= 1 << 30 || facts.rdmaDevices.isEmpty,
+            humanBytes(limit) + (facts.rdmaDevices.isEmpty ? " (matters for RDMA only)" : ""),
+            advice: "RDMA registers memory: set memlock to unlimited in /etc/security/limits.conf or LimitMEMLOCK=infinity in the unit")
+    }
+
+    private func hugePages(_ facts: MachineFacts) -> Finding {
+        let mode = facts.transparentHugePages
+        return Finding(
+            "huge pages", ok: mode == "always" || mode == "madvise" || facts.hugePages.total > 0,
+            "transparent: \(mode), set aside: \(facts.hugePages.free) free of \(facts.hugePages.total)",
+            advice: "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled spares the kernels many page walks")
+    }
+
+    private func rdma(_ facts: MachineFacts) -> Finding {
+        Finding("rdma", facts.rdmaDevices.isEmpty ? "no device: workers speak TCP" : facts.rdmaDevices.joined(separator: ", "))
+    }
+
+    private func loopback() -> Finding {
+        do {
+            let listener = try TCPListener(host: "127.0.0.1", port: 0)
+            defer { listener.close() }
+            return Finding("loopback", "a port on 127.0.0.1 can be listened on")
+        } catch {
+            return Finding("loopback", ok: false, "\(error)", advice: "bring the loopback interface up: ip link set lo up")
+        }
+    }
+}

@@ -1,0 +1,158 @@
+// Starts the real program as a person would and waits for it: exit code, stdout, stderr, and what is left behind.
+
+import Foundation
+import Synchronization
+
+/// The program under test.
+enum Binary {
+    /// `RINGMASTER_BINARY`, else the program that was built beside the tests.
+    static let path: String = {
+        if let path = ProcessInfo.processInfo.environment["RINGMASTER_BINARY"], !path.isEmpty { return path }
+        let folder = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        return URL(filePath: folder).deletingLastPathComponent().appending(path: "ringmaster").path(percentEncoded: false)
+    }()
+
+    /// How a run ended.
+    struct Outcome {
+        let code: Int32
+        let out: String
+        let err: String
+
+        /// The JSON object on stdout.
+        var json: [String: Any] { (try? JSONSerialization.jsonObject(with: Data(out.utf8)) as? [String: Any]) ?? [:] }
+        /// The lines of stderr that begin with `error:`.
+        var errors: [String] { err.split(separator: "\n").filter { $0.hasPrefix("error:") }.map(String.init) }
+    }
+
+    /// Runs the program to its end.
+    static func run(_ arguments: [String], stdin: String = "", environment: [String: String] = [:]) async throws -> Outcome {
+        let running = try Running(arguments, stdin: stdin, environment: environment)
+        return await running.outcome()
+    }
+}
+
+/// The program while it runs.
+final class Running: Sendable {
+    private let process: Mutex<Process>
+    private let out = Collector()
+    private let err = Collector()
+    let identifier: Int32
+    private let ended: AsyncStream<Void>
+
+    init(_ arguments: [String], stdin: String = "", environment: [String: String] = [:]) throws {
+        let child = Process()
+        child.executableURL = URL(filePath: Binary.path)
+        child.arguments = arguments
+        var variables = ProcessInfo.processInfo.environment
+        for name in ["COLUMNS", "NO_COLOR", "RINGMASTER_ISA"] { variables[name] = nil }
+        child.environment = variables.merging(environment) { $1 }
+        let input = Pipe()
+        child.standardInput = input
+        child.standardOutput = out.pipe
+        child.standardError = err.pipe
+        let (ended, announce) = AsyncStream<Void>.makeStream()
+        self.ended = ended
+        child.terminationHandler = { _ in announce.finish() }
+        try child.run()
+        identifier = child.processIdentifier
+        try? input.fileHandleForWriting.write(contentsOf: Data(stdin.utf8))
+        try? input.fileHandleForWriting.close()
+        process = Mutex(child)
+    }
+
+    /// What it has written on stderr so far.
+    var errorText: String { err.text }
+    /// What it has written on stdout so far.
+    var outputText: String { out.text }
+
+    func signal(_ number: Int32) { kill(identifier, number) }
+
+    /// Waits for its end.
+    func outcome() async -> Binary.Outcome {
+        for await _ in ended {}
+        await out.end()
+        await err.end()
+        let (status, reason) = process.withLock { ($0.terminationStatus, $0.terminationReason) }
+        return Binary.Outcome(code: reason == .uncaughtSignal ? 128 + status : status, out: out.text, err: err.text)
+    }
+
+    /// Waits until stderr holds `count` matches of `worker-N is process P` and gives the process numbers by name.
+    func workers(_ count: Int) async -> [String: Int32] {
+        for _ in 0..<1500 {
+            let found = errorText.matches(of: /(worker-\d+) is process (\d+)/)
+            if found.count >= count {
+                return Dictionary(found.map { (String($0.1), Int32($0.2) ?? 0) }) { first, _ in first }
+            }
+            try? await Task.sleep(for: .milliseconds(10))
+        }
+        return [:]
+    }
+
+    /// Waits until stderr holds `text`.
+    func says(_ text: String, within seconds: Double = 30) async -> Bool {
+        for _ in 0..<Int(seconds * 100) {
+            if errorText.contains(text) { return true }
+            try? await Task.sleep(for: .milliseconds(10))
+        }
+        return false
+    }
+}
+
+/// Collects what comes out of a pipe.
+private final class Collector: Sendable {
+    let pipe = Pipe()
+    private let bytes = Mutex(Data())
+    private let done: AsyncStream<Void>
+
+    init() {
+        let (done, announce) = AsyncStream<Void>.makeStream()
+        self.done = done
+        pipe.fileHandleForReading.readabilityHandler = { [weak self] handle in
+            let part = handle.availableData
+            if part.isEmpty {
+                handle.readabilityHandler = nil
+                announce.finish()
+            } else {
+                self?.bytes.withLock { $0.append(part) }
+            }
+        }
+    }
+
+    var text: String { bytes.withLock { String(decoding: $0, as: UTF8.self) } }
+
+    func end() async { for await _ in done {} }
+}
+
+/// A folder for one test; gone when `body` is through, kept when it throws.
+func withFolder<Result>(_ body: (String) async throws -> Result) async throws -> Result {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "ringmaster-e2e-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let result = try await body(folder.path(percentEncoded: false))
+    try? FileManager.default.removeItem(at: folder)
+    return result
+}
+
+/// Processes whose command line or working files mention `text`, zombies left out.
+func processes(mentioning text: String) -> [String] {
+    let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return entries.filter { Int($0) != nil }.compactMap { entry in
+        let line = String(decoding: (FileManager.default.contents(atPath: "/proc/\(entry)/cmdline") ?? Data()).map { $0 == 0 ? 32 : $0 }, as: UTF8.self)
+        return line.contains(text) ? "\(entry) \(line)" : nil
+    }
+}
+
+/// Whether a process is there and no zombie.
+func isAlive(_ process: Int32) -> Bool {
+    guard let stat = FileManager.default.contents(atPath: "/proc/\(process)/stat") else { return false }
+    let text = String(decoding: stat, as: UTF8.self)
+    return text.split(separator: ")").last?.split(separator: " ").first != "Z"
+}
+
+/// Waits until none of `processes` is alive.
+func vanish(_ processes: some Collection<Int32>, within seconds: Double) async -> Bool {
+    for _ in 0..<Int(seconds * 100) {
+        if !processes.contains(where: isAlive) { return true }
+        try? await Task.sleep(for: .milliseconds(10))
+    }
+    return false
+}

@@ -1,0 +1,38 @@
+// Logits and greedy tokens of tiny random checkpoints against those that transformers computed in float32.
+import RingFormats
+import RingKernels
+import Testing
+
+@Suite("Parity with transformers")
+struct ModelParityTests {
+    static let models = ["llama", "qwen2", "qwen3"]
+
+    static var fixtures: String {
+        let parts = #filePath.split(separator: "/").dropLast(2)
+        return "/" + parts.joined(separator: "/") + "/Fixtures/models"
+    }
+
+    @Test("logits at every probe and the same greedy tokens", arguments: models, [1, 2, 3, 5])
+    func parity(model: String, world: Int) throws {
+        let folder = "\(Self.fixtures)/\(model)"
+        let reference = try JSONValue(path: "\(folder)/reference.json")
+        let stored = try SafetensorsFile(path: "\(folder)/reference.safetensors")
+        for prompt in try #require(reference["prompts"]?.arrayValue) {
+            let name = try #require(prompt["name"]?.stringValue)
+            let ids = try #require(prompt["ids"]?.arrayValue).compactMap(\.intValue).map(UInt32.init)
+            let probes = try #require(prompt["probes"]?.arrayValue).compactMap(\.intValue)
+            let greedy = try #require(prompt["greedy"]?.arrayValue).compactMap(\.intValue).map(UInt32.init)
+            let range = try #require(prompt["logit_range"]?.doubleValue)
+            let expected = try stored.floats(of: stored.require("\(name).logits"))
+            let outcome = try ModelRing(folder: folder, world: world, threads: world % 2 + 1).run(ids, probes: probes, tokensMax: greedy.count)
+            #expect(outcome.errors.isEmpty, "\(outcome.errors)")
+            var worst: Float = 0
+            for (place, position) in probes.enumerated() {
+                let logits = try #require(outcome.logits[position])
+                for index in logits.indices { worst = max(worst, abs(logits[index] - expected[place * logits.count + index])) }
+            }
+            #expect(Double(worst) <= min(1e-3 * range, 5e-4), "\(model) \(name), \(world) ranks: \(worst) of a range of \(range)")
+            #expect(outcome.tokens == greedy, "\(model) \(name), \(world) ranks")
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// In the steady state a message costs no memory: tables and rings are made once.
+import CRingSystem
+import Glibc
+import RingCore
+import RingTransport
+import Testing
+
+@Suite("Steady state", .serialized, .timeLimit(.minutes(1)))
+struct SteadyStateTests {
+    @Test("ten thousand messages of four sizes leave the heap as it was")
+    func heap() throws {
+        let listeners = try (0..<2).map { _ in try TCPListener() }
+        let growth = Counter()
+        try together(
+            (0..<2).map { rank in
+                {
+                    var transport = try connectTransport(listeners[rank], rank: rank, peers: listeners.map(\.address))
+                    let memory = try AnonymousMemory(byteCount: 1 << 20)
+                    let region = try unsafe transport.register(memory.bytes)
+                    var completions: [Completion] = []
+                    completions.reserveCapacity(64)
+                    try exchange(&transport, region, &completions, rounds: 0..<200)
+                    let before = unsafe mallinfo2()
+                    try exchange(&transport, region, &completions, rounds: 200..<2700)
+                    let after = unsafe mallinfo2()
+                    if unsafe after.uordblks > before.uordblks + 16_384 { growth.increment() }
+                    transport.close()
+                }
+            })
+        #expect(growth.value == 0)
+    }
+
+    /// Both ways at once, in each round one message of each size.
+    private func exchange(
+        _ transport: inout TCPTransport, _ region: RegionKey, _ completions: inout [Completion], rounds: Range<Int>
+    ) throws {
+        let peer = Rank(1 - transport.rank.index)
+        let sizes = [64, 4096, 70_000, 300_000]
+        for round in rounds {
+            var (offset, outstanding) = (0, 0)
+            for size in sizes {
+                let tag = MessageTag(.probe, layer: 0, step: round, piece: size)
+                let (receive, send) = (
+                    BlockRef(region: region, offset: offset, byteCount: size),
+                    BlockRef(region: region, offset: offset + size, byteCount: size)
+                )
+                _ = try transport.post(receive: receive, from: peer, tag: tag)
+                _ = try transport.post(send: send, to: peer, tag: tag)
+                offset += 2 * size
+                outstanding += 2
+            }
+            while outstanding > 0 {
+                guard transport.wait(atMost: .seconds(20)) else { throw Failure("round \(round) does not end") }
+                completions.removeAll(keepingCapacity: true)
+                outstanding -= transport.poll(into: &completions)
+                if let bad = completions.first(where: { $0.outcome != .sent && $0.outcome != .received }) { throw Failure("\(bad)") }
+            }
+        }
+    }
+}
