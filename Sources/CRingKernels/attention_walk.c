@@ -1,6 +1,6 @@
 // The walk over tiles that the vector instruction sets share; the arithmetic is in their `ring_tile_steps`.
 //
-// Query tiles of 96 rows are worked in strips of 6 against key tiles of 512: a key tile's K and V stay in L2 for the 16
+// Query tiles of 96 rows are worked in strips of 6 against key tiles of 256: a key tile's K and V stay in L2 for the 16
 // strips that read them, a strip's scores and its packed queries stay in L1. This is the loop order of FlashAttention-2
 // (Dao 2023, section 3.1) with the sizes of a CPU core's caches. Tiles that no row sees cost nothing; only strips on the
 // causal edge or on the last, partial block take the masked branch of the softmax.

@@ -9,7 +9,7 @@
 enum {
     RING_STRIP = 6,        // query rows of one micro-kernel
     RING_QUERY_TILE = 96,  // query rows that share a key tile while it lies in L2
-    RING_KEY_TILE = 512,   // keys of one pass: 8 blocks; K and V of a head, f32, d = 128: 512 KiB
+    RING_KEY_TILE = 256,   // keys of one pass: 4 blocks; K and V of a head, f32, d = 128: 256 KiB, d = 256: 512 KiB
     RING_DIM_MAX = 256,
 };
 

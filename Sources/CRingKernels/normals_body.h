@@ -25,7 +25,7 @@ static inline __attribute__((always_inline)) float ring_normal_radius(int32_t bi
     p = p * z + 2.0f / 3;
     p = p * z + 2.0f;
     const float ln = exponent * (float)RING_LN2 + p * s;
-    return __builtin_sqrtf(-2 * (ln < 0 ? ln : 0));
+    return __builtin_elementwise_sqrt(-2 * (ln < 0 ? ln : 0)); // unlike sqrtf it sets no errno, so loops vectorise
 }
 
 // cos and sin of 2 pi bits / 2^32, by quarter turns and polynomials on [-pi/4, pi/4]

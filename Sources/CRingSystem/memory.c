@@ -3,6 +3,7 @@
 #include "CRingSystem.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -38,6 +39,11 @@ void *ring_memory_map(size_t count, bool huge, int *error) {
 int ring_memory_unmap(void *base, size_t count) { return munmap(base, count) == 0 ? 0 : errno; }
 
 int ring_memory_discard(void *base, size_t count) { return madvise(base, count, MADV_DONTNEED) == 0 ? 0 : errno; }
+
+size_t ring_heap_bytes_in_use(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
 
 int ring_random_fill(void *bytes, size_t count) {
     uint8_t *p = bytes;

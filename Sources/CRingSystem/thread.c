@@ -36,6 +36,12 @@ bool ring_cpu_is_allowed(int cpu) {
     return cpu >= 0 && cpu < CPU_SETSIZE && allowed_set(&set) && CPU_ISSET(cpu, &set);
 }
 
+int ring_cpu_current(void) { return sched_getcpu(); }
+
+void ring_thread_current_name(char *name, size_t limit) {
+    if (pthread_getname_np(pthread_self(), name, limit) != 0 && limit > 0) name[0] = 0;
+}
+
 int ring_thread_start(const char *name, int cpu, void (*body)(void *), void *context, uintptr_t *handle) {
     if (cpu >= 0 && !ring_cpu_is_allowed(cpu)) return EINVAL;
     start_note *note = malloc(sizeof *note);

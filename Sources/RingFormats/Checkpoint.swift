@@ -25,7 +25,8 @@ public final class Checkpoint: Sendable {
             files = [try SafetensorsFile(path: single)]
             for tensor in files[0].tensors { places[ExactKey(tensor.name)] = 0 }
         } else if FileText.exists(path: folder) {
-            throw .unreadable("\(folder) holds neither model.safetensors nor model.safetensors.index.json: give a Hugging Face model folder")
+            throw .unreadable(
+                "\(folder) holds neither model.safetensors nor model.safetensors.index.json: give a Hugging Face model folder")
         } else {
             throw .unreadable("there is no folder \(folder): check the path")
         }
@@ -67,7 +68,8 @@ public final class Checkpoint: Sendable {
                 opened[ExactKey(shard)] = position
             }
             guard files[position].tensor(name) != nil else {
-                throw .malformed("\(index) says that tensor \(quoted(name)) is in \(shard) but that file does not have it: fetch both again")
+                throw .malformed(
+                    "\(index) says that tensor \(quoted(name)) is in \(shard) but that file does not have it: fetch both again")
             }
             places[ExactKey(name)] = position
         }
@@ -76,12 +78,15 @@ public final class Checkpoint: Sendable {
 
     private static func open(shard: String, index: String, folder: String, alreadyOpen: Int) throws(FormatError) -> SafetensorsFile {
         // A name out of a downloaded file must not lead out of the folder.
-        guard !shard.isEmpty, shard != ".", shard != "..", shard.utf8.count < 256, !shard.utf8.contains(where: { $0 == 0x2F || $0 < 0x20 }) else {
+        guard !shard.isEmpty, shard != ".", shard != "..", shard.utf8.count < 256, !shard.utf8.contains(where: { $0 == 0x2F || $0 < 0x20 })
+        else {
             throw .malformed("\(index) names the file \(quoted(shard)), which is not a plain file name: do not use this checkpoint")
         }
         guard alreadyOpen < Limits.shards else { throw .tooLarge("\(index) lists more than \(Limits.shards) files: merge some of them") }
         let path = joined(folder, shard)
-        guard FileText.exists(path: path) else { throw .unreadable("\(index) lists \(quoted(shard)) but \(folder) does not hold it: fetch that file") }
+        guard FileText.exists(path: path) else {
+            throw .unreadable("\(index) lists \(quoted(shard)) but \(folder) does not hold it: fetch that file")
+        }
         return try SafetensorsFile(path: path)
     }
 }

@@ -28,7 +28,9 @@ struct JSONParser {
         skipSpace()
         guard let byte = peek else { throw failure("the document ends where a value should stand") }
         valueCount += 1
-        guard valueCount <= Limits.jsonValues else { throw .tooLarge("\(file) holds more than \(Limits.jsonValues) JSON values: it is no such file") }
+        guard valueCount <= Limits.jsonValues else {
+            throw .tooLarge("\(file) holds more than \(Limits.jsonValues) JSON values: it is no such file")
+        }
         switch byte {
         case UInt8(ascii: "{"): return try nested { (parser) throws(FormatError) in try parser.object() }
         case UInt8(ascii: "["): return try nested { (parser) throws(FormatError) in try parser.array() }

@@ -52,7 +52,8 @@ public final class MappedFile: @unchecked Sendable {
     public func bytes(in range: Range<Int>) throws(FormatError) -> RawSpan {
         guard range.lowerBound >= 0, range.upperBound <= byteCount else {
             throw .malformed(
-                "\(path) ends at byte \(byteCount) but bytes \(range.lowerBound) to \(range.upperBound) were asked for: fetch the file again")
+                "\(path) ends at byte \(byteCount) but bytes \(range.lowerBound) to \(range.upperBound) are needed: fetch it again"
+            )
         }
         return bytes.extracting(range)
     }

@@ -13,7 +13,8 @@ extension ModelConfig {
         if architecture == .qwen3 || fields.contains("head_dim") {
             headDimension = try fields.integer("head_dim", in: dimension, default: headDimension)
         } else if hidden % heads != 0 {
-            throw .malformed("\(file) has hidden_size \(hidden), which is no multiple of num_attention_heads \(heads), and no head_dim: add head_dim")
+            throw .malformed(
+                "\(file) has hidden_size \(hidden), which is no multiple of num_attention_heads \(heads), and no head_dim: add head_dim")
         }
         self.init(
             architecture: architecture,
@@ -95,16 +96,22 @@ extension ModelConfig {
             throw .unsupported("\(fields.file) asks for the activation \(quoted(activation)); only silu is supported")
         }
         if try fields.flag("use_sliding_window", default: false) {
-            throw .unsupported("\(fields.file) asks for sliding-window attention (use_sliding_window), which is not supported yet: set it to false if the model allows")
+            throw .unsupported(
+                "\(fields.file) asks for sliding-window attention (use_sliding_window), which is not supported yet: use another model"
+            )
         }
         if let types = fields["layer_types"] {
             guard let names = types.arrayValue else { throw fields.wrong("layer_types", types, "a list of names") }
             for name in names where name != .string("full_attention") {
-                throw .unsupported("\(fields.file) has layers of the type \(quoted(name.stringValue ?? name.kindName)), which is not supported yet: only full_attention is")
+                throw .unsupported(
+                    "\(fields.file) has layers of the type \(quoted(name.stringValue ?? name.kindName)); only full_attention is supported"
+                )
             }
         }
         if fields.contains("quantization_config") {
-            throw .unsupported("\(fields.file) describes quantised weights (quantization_config), which are not supported yet: use the F32, F16 or BF16 checkpoint")
+            throw .unsupported(
+                "\(fields.file) has quantised weights (quantization_config), not supported yet: use an F32, F16 or BF16 checkpoint"
+            )
         }
     }
 

@@ -74,7 +74,9 @@ enum NumericText {
         ("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40), ("B", 1), ("kB", 1000), ("MB", 1_000_000),
         ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40),
     ]
-    static let timeUnits = [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1000), ("ns", 1)]
+    static let timeUnits = [
+        ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1000), ("ns", 1),
+    ]
 
     static func parse(_ text: String, _ units: [(name: String, size: Int)], _ wanted: String) throws(FormatError) -> Int {
         let failure = FormatError.invalid("\(quoted(text)) is not \(wanted)")

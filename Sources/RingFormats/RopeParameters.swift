@@ -68,7 +68,8 @@ public struct RopeParameters: Hashable, Sendable {
         let outer = try config.number("rope_theta", in: Self.positive, default: 10000)
         theta = try block.number("rope_theta", in: Self.positive, default: outer)
         for fields in [config, block] where try fields.number("partial_rotary_factor", in: 0...1, default: 1) != 1 {
-            throw .unsupported("\(config.file) rotates only a part of each head (partial_rotary_factor), which is not supported yet: use another model")
+            throw .unsupported(
+                "\(config.file) rotates only a part of each head (partial_rotary_factor), which is not supported yet: use another model")
         }
         let original = try config.integer("original_max_position_embeddings", in: 1...Limits.modelDimension, default: 0)
         func originalPositions() throws(FormatError) -> Int {
@@ -90,7 +91,8 @@ public struct RopeParameters: Hashable, Sendable {
                 originalPositions: try originalPositions())
         case "yarn": kind = .yarn(try Self.yarn(block, try originalPositions(), maximumPositions, theta))
         default:
-            throw .unsupported("\(config.file) asks for rotary embeddings of the type \(quoted(type)); default, linear, llama3 and yarn are supported")
+            throw .unsupported(
+                "\(config.file) asks for rotary embeddings of the type \(quoted(type)); default, linear, llama3 and yarn are supported")
         }
     }
 
@@ -124,7 +126,8 @@ public struct RopeParameters: Hashable, Sendable {
             ]
         case .yarn(let yarn):
             var object: JSONObject = [
-                "rope_type": "yarn", "factor": .real(yarn.factor), "original_max_position_embeddings": .integer(Int64(yarn.originalPositions)),
+                "rope_type": "yarn", "factor": .real(yarn.factor),
+                "original_max_position_embeddings": .integer(Int64(yarn.originalPositions)),
                 "beta_fast": .real(yarn.betaFast), "beta_slow": .real(yarn.betaSlow),
             ]
             if let value = yarn.attentionFactor { object.append("attention_factor", .real(value)) }

@@ -33,11 +33,14 @@ public final class SafetensorsFile: Sendable {
             throw .malformed("\(path) has no tensor \(quoted(name)): check that the file belongs to this model")
         }
         if let shape, shape != info.shape {
-            throw .malformed("tensor \(quoted(name)) in \(path) has the shape \(info.shape) but \(shape) is needed: check that the file belongs to this model")
+            throw .malformed(
+                "tensor \(quoted(name)) in \(path) has the shape \(info.shape) but \(shape) is needed: check that it belongs to this model"
+            )
         }
         if let types, !types.contains(info.type) {
             let wanted = types.map(\.rawValue).joined(separator: ", ")
-            throw .unsupported("tensor \(quoted(name)) in \(path) has the type \(info.type.rawValue) but one of \(wanted) is needed: convert the file")
+            throw .unsupported(
+                "tensor \(quoted(name)) in \(path) has the type \(info.type.rawValue) but one of \(wanted) is needed: convert the file")
         }
         return info
     }
@@ -77,7 +80,9 @@ public final class SafetensorsFile: Sendable {
 
     func floatBytes(of tensor: TensorInfo, _ elements: Range<Int>) throws(FormatError) -> Range<Int> {
         guard tensor.type.isFloatCopyable else {
-            throw .unsupported("tensor \(quoted(tensor.name)) in \(path) has the type \(tensor.type.rawValue) but F32, F16 or BF16 is needed: convert the file")
+            throw .unsupported(
+                "tensor \(quoted(tensor.name)) in \(path) is \(tensor.type.rawValue) but F32, F16 or BF16 is needed: convert the file"
+            )
         }
         return try tensor.bytes(ofElements: elements, in: path)
     }

@@ -12,11 +12,13 @@ package struct SafetensorsHeader {
     package init(
         path: String, fileByteCount: Int, head: (Range<Int>) throws(FormatError) -> [UInt8]
     ) throws(FormatError) {
-        guard fileByteCount >= 8 else { throw .malformed("\(path) is too short for a safetensors file (\(fileByteCount) bytes): fetch it again") }
+        guard fileByteCount >= 8 else {
+            throw .malformed("\(path) is too short for a safetensors file (\(fileByteCount) bytes): fetch it again")
+        }
         let length = try head(0..<8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard length <= UInt64(Limits.safetensorsHeaderBytes) else {
             throw .malformed(
-                "\(path) claims a header of \(length) bytes but safetensors allows at most \(Limits.safetensorsHeaderBytes): it is damaged or not a safetensors file"
+                "\(path) claims a header of \(length) bytes, more than \(Limits.safetensorsHeaderBytes): it is no safetensors file"
             )
         }
         let dataStart = 8 + Int(length)
@@ -57,7 +59,8 @@ package struct SafetensorsHeader {
         var metadata: [String: String] = [:]
         for (key, value) in members {
             guard let text = value.stringValue else {
-                throw .malformed("__metadata__ \(quoted(key)) in the header of \(path) is \(value.kindName) instead of a string: the file is damaged")
+                throw .malformed(
+                    "__metadata__ \(quoted(key)) in the header of \(path) is \(value.kindName) instead of a string: the file is damaged")
             }
             metadata[key] = text
         }
@@ -71,7 +74,8 @@ package struct SafetensorsHeader {
         guard case .object(let members) = value else { throw malformed("is described by \(value.kindName) instead of an object") }
         guard let typeName = members["dtype"]?.stringValue else { throw malformed("has no dtype") }
         guard let type = TensorType(rawValue: typeName) else {
-            throw .unsupported("tensor \(quoted(name)) in \(path) has the unknown dtype \(quoted(typeName)): convert the file to F32, F16 or BF16")
+            throw .unsupported(
+                "tensor \(quoted(name)) in \(path) has the unknown dtype \(quoted(typeName)): convert the file to F32, F16 or BF16")
         }
         guard let dimensions = members["shape"]?.arrayValue else { throw malformed("has no shape") }
         guard dimensions.count <= Limits.tensorDimensions else { throw malformed("has \(dimensions.count) dimensions") }

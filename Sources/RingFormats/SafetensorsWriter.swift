@@ -90,7 +90,8 @@ public final class SafetensorsWriter: Sendable {
     private func place(_ name: String, _ index: Int, _ count: Int) throws(FormatError) -> (TensorInfo, Range<Int>) {
         guard let info = tensor(name) else { throw .invalid("\(path) has no tensor \(quoted(name)) to write to") }
         guard index >= 0, count <= info.elementCount - index else {
-            throw .invalid("\(count) elements from \(index) on do not fit into tensor \(quoted(name)) in \(path), which has \(info.elementCount)")
+            throw .invalid(
+                "\(count) elements from \(index) on do not fit into tensor \(quoted(name)) in \(path), which has \(info.elementCount)")
         }
         return (info, try info.bytes(ofElements: index..<index + count, in: path))
     }

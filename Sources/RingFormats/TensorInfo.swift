@@ -27,7 +27,7 @@ public struct TensorInfo: Hashable, Sendable {
     func bytes(ofElements elements: Range<Int>, in path: String) throws(FormatError) -> Range<Int> {
         guard elements.lowerBound >= 0, elements.upperBound <= elementCount else {
             throw .invalid(
-                "elements \(elements.lowerBound) to \(elements.upperBound) of tensor \(quoted(name)) were asked for but it has \(elementCount) in \(path)"
+                "elements \(elements.lowerBound) to \(elements.upperBound) of \(quoted(name)) in \(path) are needed, it has \(elementCount)"
             )
         }
         guard type.bitWidth % 8 == 0 else {

@@ -82,7 +82,10 @@ public struct TokenizerDefinition: Sendable {
         }
         let name = JSONValue.string(beginToken)
         func piece(_ sequence: String, _ type: Int64) -> [JSONValue] {
-            [["SpecialToken": ["id": name, "type_id": .integer(type)]], ["Sequence": ["id": .string(sequence), "type_id": .integer(type)]]]
+            [
+                ["SpecialToken": ["id": name, "type_id": .integer(type)]],
+                ["Sequence": ["id": .string(sequence), "type_id": .integer(type)]],
+            ]
         }
         let token: JSONValue = ["id": name, "ids": [.integer(Int64(id))], "tokens": [name]]
         return [

@@ -37,14 +37,18 @@ extension TokenizerFile {
             let text = String(ByteAlphabet.scalar(of: byte))
             let id = table.id(of: text)
             let canOccur = byte != 0xC0 && byte != 0xC1 && byte < 0xF5
-            if id == nil, canOccur { throw unsupported("has no token for the byte 0x\(String(byte, radix: 16)), so it is no byte-level model") }
+            if id == nil, canOccur {
+                throw unsupported("has no token for the byte 0x\(String(byte, radix: 16)), so it is no byte-level model")
+            }
             vocabulary.byteTokens.append(id ?? BytePairVocabulary.noToken)
         }
     }
 
     private mutating func readMerges(_ model: ConfigFields) throws(FormatError) {
         guard let list = model["merges"]?.arrayValue else { throw model.wrong("merges", model["merges"], "a list of pairs") }
-        guard list.count <= Limits.vocabulary else { throw FormatError.tooLarge("\(file) has \(list.count) merges: at most \(Limits.vocabulary) are read") }
+        guard list.count <= Limits.vocabulary else {
+            throw FormatError.tooLarge("\(file) has \(list.count) merges: at most \(Limits.vocabulary) are read")
+        }
         var merges = MergeTable(capacity: list.count)
         var rank: UInt32 = 0
         for entry in list {
@@ -104,7 +108,9 @@ extension TokenizerFile {
         if let known = table.id(of: token.content) {
             guard known == id else { throw malformed("gives the token \(quoted(token.content)) the ids \(known) and \(id)") }
         } else {
-            guard table.add(token.content, id: id) else { throw malformed("gives the id \(id) to \(quoted(token.content)) and to another token") }
+            guard table.add(token.content, id: id) else {
+                throw malformed("gives the id \(id) to \(quoted(token.content)) and to another token")
+            }
         }
         if token.special { table.markSpecial(id) }
         var pattern = Array(token.content.utf8)

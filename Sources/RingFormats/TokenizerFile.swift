@@ -42,7 +42,9 @@ struct TokenizerFile {
         switch Self.kind(stage) {
         case "NFC": normalises = true
         case "Sequence":
-            guard let parts = stage["normalizers"]?.arrayValue, depth < 8 else { throw malformed("has a normalizer Sequence without parts") }
+            guard let parts = stage["normalizers"]?.arrayValue, depth < 8 else {
+                throw malformed("has a normalizer Sequence without parts")
+            }
             for part in parts { try readNormalizer(part, depth: depth + 1) }
         case let other: throw unsupported("has a normalizer of the kind \(quoted(other))")
         }
@@ -94,7 +96,9 @@ struct TokenizerFile {
         case "ByteLevel": break  // moves offsets, not ids
         case "TemplateProcessing": try readTemplate(stage)
         case "Sequence":
-            guard let parts = stage["processors"]?.arrayValue, depth < 8 else { throw malformed("has a post_processor Sequence without parts") }
+            guard let parts = stage["processors"]?.arrayValue, depth < 8 else {
+                throw malformed("has a post_processor Sequence without parts")
+            }
             for part in parts { try readPostProcessor(part, depth: depth + 1) }
         case let other: throw unsupported("has a post_processor of the kind \(quoted(other))")
         }
@@ -108,7 +112,9 @@ struct TokenizerFile {
         var hasText = false
         for piece in template {
             if let sequence = piece["Sequence"] {
-                guard sequence["id"]?.stringValue == "A", !hasText else { throw malformed("has a template that does not hold its text once") }
+                guard sequence["id"]?.stringValue == "A", !hasText else {
+                    throw malformed("has a template that does not hold its text once")
+                }
                 hasText = true
             } else if let name = piece["SpecialToken"]?["id"]?.stringValue {
                 let ids = try templateTokens(name, stage)

@@ -22,7 +22,9 @@ struct YAMLFields {
             throw .invalid("\(file) is not valid YAML: \(Self.sentence(error))")
         }
         guard let root else { throw .invalid("\(file) is empty: it needs at least 'schema_version: 1'") }
-        guard case .mapping(let mapping) = root else { throw .invalid("\(file) is no mapping of keys to values: begin it with 'schema_version: 1'") }
+        guard case .mapping(let mapping) = root else {
+            throw .invalid("\(file) is no mapping of keys to values: begin it with 'schema_version: 1'")
+        }
         node = root
         self.mapping = mapping
         try checkKeys()
@@ -52,7 +54,8 @@ struct YAMLFields {
     func allow(_ known: [String]) throws(FormatError) {
         for (key, _) in mapping {
             guard let text = key.scalar?.string, !known.contains(text) else { continue }
-            let nearest = nearestWord(to: text, among: known).map { "did you mean '\($0)'?" } ?? "known keys are \(known.joined(separator: ", "))"
+            let nearest =
+                nearestWord(to: text, among: known).map { "did you mean '\($0)'?" } ?? "known keys are \(known.joined(separator: ", "))"
             throw failure("the key \(quoted(text)) is not known\(name.isEmpty ? "" : " in '\(name)'"): \(nearest)", at: key)
         }
     }
@@ -93,7 +96,8 @@ struct YAMLFields {
         let bytes = Array(yaml.utf8)
         var isComment = false
         for (index, byte) in bytes.enumerated() {
-            let beginsToken = previous <= 0x20 || previous == UInt8(ascii: "[") || previous == UInt8(ascii: "{") || previous == UInt8(ascii: ",")
+            let beginsToken =
+                previous <= 0x20 || previous == UInt8(ascii: "[") || previous == UInt8(ascii: "{") || previous == UInt8(ascii: ",")
             if byte == 0x0A {
                 line += 1
                 isComment = false

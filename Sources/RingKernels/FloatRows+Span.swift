@@ -1,4 +1,4 @@
-// Rows as one span, for readers that fill memory.
+// Rows as one span, for readers that fill memory, and rounding in place for callers that check bf16 against f32.
 
 extension FloatRows {
     /// Hands the rows, which must lie without gaps, to `body` as one span of rows x columns values.
@@ -19,10 +19,11 @@ extension FloatRows {
     /// Rounds every value to the nearest bf16, ties to even; NaN and infinity stay what they are.
     public func roundToBF16() {
         for row in 0..<rows {
+            let start = unsafe base + row * stride
             for column in 0..<columns {
-                let bits = self[row, column].bitPattern
-                guard bits & 0x7F80_0000 != 0x7F80_0000 else { continue }
-                self[row, column] = Float(bitPattern: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) & 0xFFFF_0000)
+                let bits = unsafe start[column].bitPattern
+                let rounded = (bits &+ 0x7FFF &+ (bits >> 16 & 1)) & 0xFFFF_0000
+                unsafe start[column] = Float(bitPattern: bits & 0x7F80_0000 == 0x7F80_0000 ? bits : rounded)
             }
         }
     }

@@ -58,13 +58,14 @@
     }
 
     package subscript(index: Int) -> Slot {
-        _read {
+        // Addressors rather than coroutines: nothing is copied and nothing runs after the access.
+        unsafeAddress {
             precondition(isTaken(index), "slot \(index) is not taken")
-            yield unsafe slots[index]
+            return unsafe UnsafePointer(slots + index)
         }
-        _modify {
+        unsafeMutableAddress {
             precondition(isTaken(index), "slot \(index) is not taken")
-            yield unsafe &slots[index]
+            return unsafe slots + index
         }
     }
 

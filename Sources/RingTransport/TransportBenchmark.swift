@@ -1,5 +1,5 @@
-// How fast this machine's TCP transport is: bytes per second by message size, beside what a plain memory copy and the
-// checksum reach in the same run, because a socket on loopback cannot be faster than the two copies it makes.
+// How fast this machine's TCP transport is: bytes per second by message size, beside what a bare socket, a plain memory
+// copy and the checksum reach in the same run.
 import RingCore
 import Synchronization
 
@@ -26,6 +26,8 @@ public enum TransportBenchmark {
     public struct Report: Hashable, Sendable {
         /// By message size, in the order asked for.
         public let rows: [Row]
+        /// One bare socket on loopback, two threads, no checksum: the roofline of `rows`.
+        public let socketBytesPerSecond: Double
         /// Copying 64 MiB from one block of memory to another, one thread.
         public let copyBytesPerSecond: Double
         /// CRC32C over 256 KiB that lie in the cache, one thread.
@@ -53,7 +55,8 @@ public enum TransportBenchmark {
         end.close()
         try peer.finish()
         return Report(
-            rows: rows, copyBytesPerSecond: try copySpeed(), checksumBytesPerSecond: try checksumSpeed(), roundTripSeconds: roundTrip)
+            rows: rows, socketBytesPerSecond: try BareSocket.bytesPerSecond(byteCount: bytesPerSize), copyBytesPerSecond: try copySpeed(),
+            checksumBytesPerSecond: try checksumSpeed(), roundTripSeconds: roundTrip)
     }
 
     private static func copySpeed() throws(TransportError) -> Double {

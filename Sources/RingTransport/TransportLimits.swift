@@ -1,4 +1,5 @@
 // Every bound of the data plane in one place, each with what raising it would cost.
+import RingCore
 
 /// Bounds of the transports.
 public enum TransportLimits {
@@ -34,9 +35,12 @@ public enum TransportLimits {
     static let turnBytes = 1 << 20
     /// Bytes copied by one turn of the in-process mover.
     static let copyBytes = 1 << 20
-    /// Handshakes of strangers at one time; beyond it the oldest is dropped, so that silent strangers cannot keep
-    /// members out.
-    static let pendingHandshakes = 64
+    /// Connections at one port that have not said a whole greeting; beyond it the oldest is dropped, so that silent
+    /// strangers cannot keep members out. A descriptor each.
+    public static let pendingHandshakes = 64
+    /// Callers with a greeting that wait for a mesh, or for the end of their handshake; as many as a ring may have and
+    /// some strangers. A descriptor each.
+    public static let waitingCallers = Limits.ranks + pendingHandshakes
     /// Lines that one listener writes about refused connections; after that they are only counted.
-    static let refusalLines = 16
+    public static let refusalLines = 16
 }

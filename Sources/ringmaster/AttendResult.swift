@@ -77,9 +77,14 @@ struct AttendResult {
             discard()
             return
         }
-        // rename(2) replaces an older file at once; Foundation's move refuses to.
-        guard rename(path, output) == 0 else {
-            throw .failed("cannot give the result its name \(output): \(String(cString: strerror(errno)))")
+        do {
+            if FileManager.default.fileExists(atPath: output) {
+                _ = try FileManager.default.replaceItemAt(URL(filePath: output), withItemAt: URL(filePath: path))
+            } else {
+                try FileManager.default.moveItem(atPath: path, toPath: output)
+            }
+        } catch {
+            throw .failed("cannot give the result its name \(output): \(error)")
         }
     }
 

@@ -13,9 +13,10 @@ extension JSONValue {
 func fromKernels<Result>(_ body: () throws(KernelError) -> Result) throws(CommandError) -> Result {
     do {
         return try body()
-    } catch .unknownInstructionSet, .unsupportedInstructionSet {
-        throw .configuration("\(error)")
     } catch {
-        throw .failed("\(error)")
+        switch error {
+        case .unknownInstructionSet, .unsupportedInstructionSet: throw .configuration("\(error)")
+        default: throw .failed("\(error)")
+        }
     }
 }

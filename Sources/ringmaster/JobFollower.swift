@@ -43,6 +43,8 @@ struct JobFollower: Sendable {
             for (name, process) in cluster.processNumbers { Console.message("\(name) is process \(process)") }
         }
         var bar = ProgressBar(verbose: verbose)
+        // Once the answer is on its way, redrawing would wipe the line on which it stands.
+        var isAnswering = false
         defer { bar.clear() }
         for await item in events {
             guard case .event(let event) = item else { continue }
@@ -51,9 +53,10 @@ struct JobFollower: Sendable {
                 if verbose { Console.message("job \(job): \(phase.rawValue)") }
             case .placed: break
             case .progress(let progress):
-                if progress.phase != .decode { bar.show(progress.phase.rawValue, done: progress.tokensDone, total: progress.tokensTotal) }
+                if !isAnswering && progress.phase != .decode { bar.show(progress) }
             case .token(_, let id):
-                bar.clear()
+                if !isAnswering { bar.clear() }
+                isAnswering = true
                 onToken(id)
             case .succeeded(let summaries): return summaries
             case .failed(let failure):

@@ -16,11 +16,10 @@ struct LoadedModel: Sendable {
 
     init(folder path: String) throws(CommandError) {
         let folder = absolutePath(path)
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
+        guard let type = try? FileManager.default.attributesOfItem(atPath: folder)[.type] as? FileAttributeType else {
             throw .failed("there is no model folder \(path): give --model a folder with config.json and safetensors")
         }
-        guard isFolder.boolValue else { throw .failed("--model \(path) is a file: give the folder that holds it") }
+        guard type == .typeDirectory || type == .typeSymbolicLink else { throw .failed("--model \(path) is a file: give the folder that holds it") }
         self.folder = folder
         config = try reading { () throws(FormatError) in try ModelConfig(folder: folder) }
         generation = try reading { () throws(FormatError) in try GenerationConfig(folder: folder) }

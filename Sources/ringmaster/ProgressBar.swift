@@ -1,6 +1,7 @@
 // One line on stderr that is redrawn while a job runs, if somebody watches; a plain line now and then if asked for.
 
 import Foundation
+import RingControl
 
 /// Tokens done, tokens a second, time to go.
 struct ProgressBar {
@@ -18,8 +19,9 @@ struct ProgressBar {
         isVerbose = verbose && !Console.isTerminal
     }
 
-    /// Shows `done` of `total` tokens of a phase.
-    mutating func show(_ phase: String, done: Int, total: Int, detail: String = "") {
+    /// Shows how far a job is.
+    mutating func show(_ progress: JobProgress) {
+        let (phase, done, total) = (progress.phase.rawValue, progress.tokensDone, progress.tokensTotal)
         let now = ContinuousClock.now
         if phase != self.phase {
             self.phase = phase
@@ -29,7 +31,9 @@ struct ProgressBar {
         let pause: Duration = isVisible ? .milliseconds(100) : .seconds(5)
         guard isVisible || isVerbose, drawn.map({ now - $0 >= pause || done >= total }) ?? true else { return }
         drawn = now
-        let line = Self.line(phase, done: done, total: total, seconds: seconds(now - phaseStarted), detail: detail, width: Console.width)
+        // What is loaded are layers: tokens and their rate mean nothing yet.
+        let line = progress.phase == .loading ? "loading layer \(progress.layer) of \(progress.layers)"
+            : Self.line(phase, done: done, total: total, seconds: seconds(now - phaseStarted), width: Console.width)
         if isVisible {
             Console.raw("\r\u{1B}[K" + line)
             hasLine = true
@@ -45,13 +49,12 @@ struct ProgressBar {
     }
 
     /// `prefill  [######      ]  61%  80,000/131,072 tokens  2,114 tok/s  24 s left`, never wider than `width`.
-    static func line(_ phase: String, done: Int, total: Int, seconds: Double, detail: String, width: Int) -> String {
+    static func line(_ phase: String, done: Int, total: Int, seconds: Double, width: Int) -> String {
         let share = total > 0 ? min(1, Double(done) / Double(total)) : 0
         let rate = seconds > 0 ? Double(done) / seconds : 0
         var words = "\(grouped(done))/\(grouped(total)) tokens"
         if rate > 0 { words += "  \(grouped(Int(rate))) tok/s" }
         if rate > 0, done < total { words += "  \(remaining(Double(total - done) / rate)) left" }
-        if !detail.isEmpty { words += "  \(detail)" }
         let percent = "\(Int(share * 100))%"
         let head = "\(phase) ", tail = " \(String(repeating: " ", count: max(0, 4 - percent.count)))\(percent)  \(words)"
         let room = min(30, width - 1 - head.count - tail.count - 2)

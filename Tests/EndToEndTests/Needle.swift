@@ -1,6 +1,7 @@
 // The demo model and prompts for it, made once by the program itself and shared by the tests of this run.
 
 import Foundation
+import Synchronization
 import Testing
 
 /// The needle model under test.
@@ -16,7 +17,7 @@ actor Needle {
         let task = Task {
             let folder = FileManager.default.temporaryDirectory.appending(path: "ringmaster-needle-\(ProcessInfo.processInfo.processIdentifier)")
                 .path(percentEncoded: false)
-            Cleanup.shared.remove(atExit: folder)
+            Cleanup.remove(atExit: folder)
             let made = try await Binary.run(["model", "make-needle", "--output", folder + "/model"])
             try #require(made.code == 0, "\(made.err)")
             return folder + "/model"
@@ -30,7 +31,7 @@ actor Needle {
         let key = "\(task)-\(tokens)-\(seed)"
         if let prompt = prompts[key] { return try await prompt.value }
         let model = try await model()
-        let work = Task {
+        let work = Task { () -> (path: String, expected: String) in
             let path = URL(filePath: model).deletingLastPathComponent().appending(path: "\(key).txt").path(percentEncoded: false)
             let made = try await Binary.run([
                 "model", "make-haystack", "--model", model, "--tokens", "\(tokens)", "--task", task, "--seed", "\(seed)", "--output", path,
@@ -44,14 +45,14 @@ actor Needle {
 }
 
 /// Removes folders when the process ends.
-final class Cleanup: Sendable {
-    static let shared = Cleanup()
+enum Cleanup {
+    private static let folders = Mutex<[String]>([])
 
-    func remove(atExit folder: String) {
-        Folders.list.append(folder)
-        if Folders.list.count == 1 { atexit { for folder in Folders.list { try? FileManager.default.removeItem(atPath: folder) } } }
+    static func remove(atExit folder: String) {
+        let isFirst = folders.withLock { folders in
+            folders.append(folder)
+            return folders.count == 1
+        }
+        if isFirst { atexit { for folder in Cleanup.folders.withLock({ $0 }) { try? FileManager.default.removeItem(atPath: folder) } } }
     }
-
-    // Written by one actor's tasks and read when every other thread is done.
-    private enum Folders { nonisolated(unsafe) static var list: [String] = [] }
 }

@@ -22,6 +22,7 @@ private enum UnsafeBudget {
         "Sources/RingTransport/AnonymousMemory.swift": 1,
         "Sources/RingTransport/HandoffRing.swift": 1,
         "Sources/RingTransport/InProcess/InProcessMover.swift": 1,
+        "Sources/RingTransport/TCP/Reception.swift": 1,
         "Sources/RingTransport/TCP/TCPLoop.swift": 1,
         "Sources/RingTransport/TransportFront.swift": 1,
     ]

@@ -34,20 +34,25 @@ struct CheckpointTests {
         }
     }
 
-    @Test("an index that disagrees with its shards is refused", arguments: [
-        (#"{"weight_map":{"a":"one.safetensors","x":"two.safetensors"}}"#, "tensor 'x' is in two.safetensors but that file does not have it"),
-        (#"{"weight_map":{"a":"three.safetensors"}}"#, "does not hold it"),
-        (#"{"weight_map":{"a":"../one.safetensors"}}"#, "not a plain file name"),
-        (#"{"weight_map":{"a":"/etc/passwd"}}"#, "not a plain file name"),
-        (#"{"weight_map":{"a":".."}}"#, "not a plain file name"),
-        (#"{"weight_map":{"a":""}}"#, "not a plain file name"),
-        (#"{"weight_map":{"a":"one\u0000.safetensors"}}"#, "not a plain file name"),
-        (#"{"weight_map":{"a":7}}"#, "instead of a file name"),
-        (#"{"weight_map":[]}"#, "has no weight_map"),
-        (#"{}"#, "has no weight_map"),
-        (#"{"weight_map":{"a":"one.safetensors","a":"two.safetensors"}}"#, "twice"),
-        (#"{"weight_map":{"a":"model.safetensors.index.json"}}"#, "safetensors"),
-    ])
+    @Test(
+        "an index that disagrees with its shards is refused",
+        arguments: [
+            (
+                #"{"weight_map":{"a":"one.safetensors","x":"two.safetensors"}}"#,
+                "tensor 'x' is in two.safetensors but that file does not have it"
+            ),
+            (#"{"weight_map":{"a":"three.safetensors"}}"#, "does not hold it"),
+            (#"{"weight_map":{"a":"../one.safetensors"}}"#, "not a plain file name"),
+            (#"{"weight_map":{"a":"/etc/passwd"}}"#, "not a plain file name"),
+            (#"{"weight_map":{"a":".."}}"#, "not a plain file name"),
+            (#"{"weight_map":{"a":""}}"#, "not a plain file name"),
+            (#"{"weight_map":{"a":"one\u0000.safetensors"}}"#, "not a plain file name"),
+            (#"{"weight_map":{"a":7}}"#, "instead of a file name"),
+            (#"{"weight_map":[]}"#, "has no weight_map"),
+            (#"{}"#, "has no weight_map"),
+            (#"{"weight_map":{"a":"one.safetensors","a":"two.safetensors"}}"#, "twice"),
+            (#"{"weight_map":{"a":"model.safetensors.index.json"}}"#, "safetensors"),
+        ])
     func disagreement(_ index: String, _ complaint: String) throws {
         #expect(try self.complaint(index).contains(complaint))
     }

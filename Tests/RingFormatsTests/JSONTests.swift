@@ -7,7 +7,8 @@ import Testing
 struct JSONTests {
     @Test("every kind of value is read and written back")
     func roundTrip() throws {
-        let text = #"{"a":[1,-2,0,9223372036854775807,-9223372036854775808],"b":1.5,"c":"x\"\\\n\t\r","d":true,"e":null,"f":{},"g":[],"h":1e-05}"#
+        let text =
+            #"{"a":[1,-2,0,9223372036854775807,-9223372036854775808],"b":1.5,"c":"x\"\\\n\t\r","d":true,"e":null,"f":{},"g":[],"h":1e-05}"#
         let value = try json(text)
         #expect(value.text() == text)
         #expect(try json(value.text(pretty: true)) == value)
@@ -17,11 +18,16 @@ struct JSONTests {
         #expect(value.objectValue?.map(\.key) == ["a", "b", "c", "d", "e", "f", "g", "h"])
     }
 
-    @Test("numbers keep their exact value", arguments: [
-        ("0", JSONValue.integer(0)), ("-0", .integer(0)), ("9223372036854775808", .real(0x1p63)), ("18446744073709551615", .real(0x1p64)),
-        ("-9223372036854775809", .real(-0x1p63)), ("0.1", .real(0.1)), ("1E5", .real(1e5)), ("1e+2", .real(100)), ("123e-2", .real(1.23)),
-        ("5e-324", .real(Double.leastNonzeroMagnitude)), ("1e-400", .real(0)), ("179769313486231570000000000000000000000", .real(1.7976931348623157e38)),
-    ])
+    @Test(
+        "numbers keep their exact value",
+        arguments: [
+            ("0", JSONValue.integer(0)), ("-0", .integer(0)), ("9223372036854775808", .real(0x1p63)),
+            ("18446744073709551615", .real(0x1p64)),
+            ("-9223372036854775809", .real(-0x1p63)), ("0.1", .real(0.1)), ("1E5", .real(1e5)), ("1e+2", .real(100)),
+            ("123e-2", .real(1.23)),
+            ("5e-324", .real(Double.leastNonzeroMagnitude)), ("1e-400", .real(0)),
+            ("179769313486231570000000000000000000000", .real(1.7976931348623157e38)),
+        ])
     func numbers(_ text: String, _ value: JSONValue) throws { #expect(try json(" " + text + "\n") == value) }
 
     @Test("strings: escapes, surrogate pairs, every plane")
@@ -31,16 +37,23 @@ struct JSONTests {
         #expect(try json(JSONValue.string(all).text()) == .string(all))
     }
 
-    @Test("what the standard forbids is refused", arguments: [
-        "", " ", "{", "[", "\"", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "[1,]", "[,]", "[1 2]", "{a:1}", "{'a':1}", "01", "-", "-a", "1.", ".5", "1e", "1e+", "+1", "0x1", "NaN",
-        "Infinity", "-Infinity", "1e999", "tru", "nul", "True", "[1]x", "[1][2]", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"",
-        "\"\\ud800\\n\"", "\"a\nb\"", "\"\u{1}\"", "\u{feff}{}", "[1]//", "/**/1", "\u{a0}1", "{\"a\":1 \"b\":2}", "[\"a\":1]", "\"\\", "\"\\u", "[[]", "{\"a\":[}",
-    ])
+    @Test(
+        "what the standard forbids is refused",
+        arguments: [
+            "", " ", "{", "[", "\"", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "[1,]", "[,]", "[1 2]", "{a:1}", "{'a':1}", "01", "-", "-a", "1.",
+            ".5", "1e", "1e+", "+1", "0x1", "NaN",
+            "Infinity", "-Infinity", "1e999", "tru", "nul", "True", "[1]x", "[1][2]", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\ud800\"",
+            "\"\\ud800\\u0041\"", "\"\\udc00\"",
+            "\"\\ud800\\n\"", "\"a\nb\"", "\"\u{1}\"", "\u{feff}{}", "[1]//", "/**/1", "\u{a0}1", "{\"a\":1 \"b\":2}", "[\"a\":1]", "\"\\",
+            "\"\\u", "[[]", "{\"a\":[}",
+        ])
     func refused(_ text: String) {
         #expect(sentence { _ = try json(text) }.hasPrefix("test.json is not valid JSON at line "))
     }
 
-    @Test("bytes that are not UTF-8 are refused", arguments: [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xE2, 0x82], [0xF4, 0x90, 0x80, 0x80]])
+    @Test(
+        "bytes that are not UTF-8 are refused",
+        arguments: [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xE2, 0x82], [0xF4, 0x90, 0x80, 0x80]])
     func invalidUTF8(_ content: [Int]) {
         let bytes = [0x22] + content.map { UInt8($0) } + [0x22]
         #expect(sentence { _ = try JSONValue(parsing: bytes, file: "f") }.contains("not valid UTF-8"))

@@ -41,8 +41,8 @@ struct SeededGenerator: RandomNumberGenerator {
     mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }
 
-/// The sentence of the error that `body` throws; a test failure if it throws none. Every sentence must be fit to print: one line, no prefix, a
-/// reasonable length.
+/// The sentence of the error that `body` throws; a test failure if it throws none. Every sentence must be fit to print: one line, no
+/// prefix, a reasonable length.
 func sentence(_ comment: Comment? = nil, location: SourceLocation = #_sourceLocation, _ body: () throws -> Void) -> String {
     do {
         try body()

@@ -33,7 +33,8 @@ struct TokenizerDefinitionTests {
         for word in plain.split(separator: " ", omittingEmptySubsequences: true).enumerated() {
             words.append(((word.offset == 0 ? "" : " ") + word.element).utf8.map(UInt32.init))
         }
-        let direct = BytePairTrainer.train(on: words.map { String(decoding: $0.map { UInt8($0) }, as: UTF8.self) }.joined(), merges: 60, style: .gpt2)
+        let direct = BytePairTrainer.train(
+            on: words.map { String(decoding: $0.map { UInt8($0) }, as: UTF8.self) }.joined(), merges: 60, style: .gpt2)
         var merges: [BytePairModel.Merge] = []
         while merges.count < direct.merges.count {
             var counts: [[UInt32]: Int] = [:]
@@ -46,7 +47,11 @@ struct TokenizerDefinitionTests {
             for index in words.indices {
                 var result: [UInt32] = []
                 for symbol in words[index] {
-                    if symbol == best.key[1], result.last == best.key[0] { result[result.count - 1] = merged } else { result.append(symbol) }
+                    if symbol == best.key[1], result.last == best.key[0] {
+                        result[result.count - 1] = merged
+                    } else {
+                        result.append(symbol)
+                    }
                 }
                 words[index] = result
             }

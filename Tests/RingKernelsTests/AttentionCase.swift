@@ -55,17 +55,10 @@ struct AttentionInputs {
         blocks.tokens = shape.keys
         blocks.unpackKeys(into: k, head: shape.kvHead, from: 0)
         blocks.unpackValues(into: v, head: shape.kvHead, from: 0)
-        if shape.element == .bf16 { try Self.roundToBF16(q) }
+        if shape.element == .bf16 { q.roundToBF16() }
         self.shape = shape
         (self.q, self.k, self.v) = (q, k, v)
         self.blocks = blocks
-    }
-
-    static func roundToBF16(_ rows: FloatRows) throws {
-        let scalar = try Kernels(.scalar)
-        let bytes = try ByteRegion.allocate(byteCount: rows.rows * rows.columns * 2)
-        scalar.narrow(rows, intoBF16: bytes)
-        scalar.widen(bytes.bytes, element: .bf16, into: rows)
     }
 
     /// Adds all keys of the blocks to `state`.

@@ -65,7 +65,7 @@ struct PackingTests {
                 } else {
                     blocks.unpackKeys(into: back, head: head, from: 0)
                 }
-                if element == .bf16 { try AttentionInputs.roundToBF16(rows) }
+                if element == .bf16 { rows.roundToBF16() }
                 for row in 0..<131 { #expect(back.array(ofRow: row) == rows.array(ofRow: row)) }
             }
         }
@@ -80,7 +80,8 @@ struct PackingTests {
         ]
         for set in InstructionSet.supported {
             let rows = try FloatRows(row: cases.map(\.0) + [.nan])
-            try AttentionInputs.roundToBF16(rows)
+            rows.roundToBF16()
+            #expect(rows.array(ofRow: 0).dropLast().map(\.bitPattern) == cases.map(\.1) && rows[0, cases.count].isNaN)
             let bytes = try ByteRegion.allocate(byteCount: rows.columns * 2)
             let kernels = try Kernels(set)
             let original = try FloatRows(row: cases.map(\.0) + [.nan])
@@ -116,7 +117,7 @@ struct PackingTests {
         let layout = try KVLayout(kvHeads: 1, headDim: 32, valueDim: 32, element: element)
         let all = try FloatRows.allocate(rows: 70, columns: 96)  // three heads a row; the second is packed
         kernels.fillNormals(all, seed: 5, tensor: 0)
-        if source == .bf16 { try AttentionInputs.roundToBF16(all) }
+        if source == .bf16 { all.roundToBF16() }
         let bytes = try ByteRegion.allocate(byteCount: 70 * 96 * source.byteCount)
         if source == .bf16 { kernels.narrow(all, intoBF16: bytes) } else { bytes.copy(from: all.region) }
         let blocks = try (0..<2).map { _ in try KVBlocks.allocate(layout: layout, capacity: 128, firstPosition: 0) }

@@ -7,7 +7,9 @@ import Testing
 @Suite("Admission", .serialized, .timeLimit(.minutes(2)))
 struct AdmissionTests {
     /// Rank 0 waits for rank 1 while an unfit rank 1 calls, then the right one; returns what the unfit one was told.
-    private func intrude(secret: [UInt8] = FakePeer.secret, epoch: UInt64 = 5, job: UInt64 = 7, world: Int = 2) throws -> (String, TCPListener.Refusals) {
+    private func intrude(secret: [UInt8] = FakePeer.secret, epoch: UInt64 = 5, job: UInt64 = 7, world: Int = 2) throws -> (
+        String, TCPListener.Refusals
+    ) {
         let (lower, upper) = (try TCPListener(report: { _ in }), try TCPListener(report: { _ in }))
         let peers = [lower.address, upper.address]
         let told = Told()
@@ -20,7 +22,8 @@ struct AdmissionTests {
                 let all = peers + Array(repeating: peers[1], count: world - 2)
                 do {
                     _ = try connectTransport(
-                        upper, rank: 1, peers: all, world: world, secret: secret, epoch: epoch, job: job, deadline: .milliseconds(700)).rank
+                        upper, rank: 1, peers: all, world: world, secret: secret, epoch: epoch, job: job, deadline: .milliseconds(700)
+                    ).rank
                     throw Failure("the unfit rank was let in")
                 } catch let error as TransportError { told.set("\(error)") }
                 var transport = try connectTransport(upper, rank: 1, peers: peers, epoch: 5, job: 7)
@@ -82,16 +85,18 @@ struct AdmissionTests {
 
     @Test("a port that speaks something else is named by the caller")
     func notOurs() throws {
-        let (lower, upper) = (try TCPListener(), try TCPListener())
-        // An acceptor in name only: it takes the connection and answers like a web server.
+        let upper = try TCPListener()
+        let ports = PortBox()
         try together([
             {
-                let stranger = try WebServer(lower)
-                try stranger.answer()
+                let server = try WebServer()
+                ports.set(server.port)
+                try server.answer()
             },
             {
+                let peers = [PeerAddress("127.0.0.1", try ports.port()), upper.address]
                 do {
-                    _ = try connectTransport(upper, rank: 1, peers: [lower.address, upper.address], deadline: .milliseconds(500)).rank
+                    _ = try connectTransport(upper, rank: 1, peers: peers, deadline: .milliseconds(500)).rank
                     throw Failure("a web server was taken for a rank")
                 } catch TransportError.unreachable(Rank(0), let reason) {
                     if !reason.contains("does not speak") { throw Failure(reason) }
@@ -131,11 +136,4 @@ struct AdmissionTests {
             }
         }
     }
-}
-
-/// A sentence from another thread.
-private final class Told: @unchecked Sendable {
-    // Written by one thread, read after it has ended.
-    private(set) var text = ""
-    func set(_ text: String) { self.text = text }
 }

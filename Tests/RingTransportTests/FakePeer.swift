@@ -3,6 +3,7 @@ import CRingSystem
 import Glibc
 import RingCore
 import RingTransport
+import Synchronization
 
 struct Failure: Error, CustomStringConvertible {
     var description: String
@@ -10,23 +11,22 @@ struct Failure: Error, CustomStringConvertible {
 }
 
 /// A raw connection. Every wait has a deadline.
-final class FakePeer {
+final class FakePeer: Sendable {
     static let secret = Array("a secret".utf8)
     let descriptor: Int32
-    private var isClosed = false
+    private let isClosed = Atomic<Bool>(false)
 
     /// Connects to a port and says nothing.
     init(to port: UInt16) throws {
         descriptor = unsafe ring_socket_dial("127.0.0.1", port)
         if descriptor < 0 { throw Failure("cannot connect: \(descriptor)") }
-        guard unsafe wait(POLLOUT), ring_socket_error(descriptor) == 0 else { throw Failure("cannot connect") }
+        guard wait(POLLOUT), ring_socket_error(descriptor) == 0 else { throw Failure("cannot connect") }
     }
 
     deinit { close() }
 
     func close() {
-        if !isClosed { _ = ring_socket_close(descriptor) }
-        isClosed = true
+        if !isClosed.exchange(true, ordering: .relaxed) { _ = ring_socket_close(descriptor) }
     }
 
     private func wait(_ events: Int32, seconds: Double = 20) -> Bool {
@@ -98,7 +98,8 @@ final class FakePeer {
     }
 
     static func frame(
-        _ kind: FrameHeader.Kind, tag: MessageTag? = nil, epoch: UInt64 = 1, source: Int = 1, _ change: (inout FrameHeader) -> Void = { _ in }
+        _ kind: FrameHeader.Kind, tag: MessageTag? = nil, epoch: UInt64 = 1, source: Int = 1,
+        _ change: (inout FrameHeader) -> Void = { _ in }
     ) -> FrameHeader {
         var header = FrameHeader(kind, from: Rank(source), epoch: Epoch(epoch), job: JobNumber(1), tag: tag)
         change(&header)
@@ -149,7 +150,8 @@ func withVictim<Result>(
 
 /// A rank of a ring on this machine.
 func connectTransport(
-    _ listener: TCPListener, rank: Int = 0, peers: [PeerAddress]? = nil, world: Int = 2, secret: [UInt8] = FakePeer.secret, epoch: UInt64 = 1,
+    _ listener: TCPListener, rank: Int = 0, peers: [PeerAddress]? = nil, world: Int = 2, secret: [UInt8] = FakePeer.secret,
+    epoch: UInt64 = 1,
     job: UInt64 = 1, deadline: Duration = .seconds(20), options: TCPOptions = TCPOptions()
 ) throws(TransportError) -> TCPTransport {
     try TCPTransport.connect(

@@ -1,4 +1,5 @@
 // The parts below the seam, each on its own.
+import CRingSystem
 import Glibc
 import RingCore
 import RingTransport
@@ -57,7 +58,7 @@ struct HelperTests {
         let flag = Flag()
         let thread = try PinnedThread.start(name: "a-name-that-is-too-long") {
             var name = [CChar](repeating: 0, count: 32)
-            unsafe pthread_getname_np(pthread_self(), &name, name.count)
+            unsafe ring_thread_current_name(&name, name.count)
             if String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) == "a-name-that-is-" { flag.set() }
         }
         #expect(!thread.isCurrent)
@@ -72,7 +73,7 @@ struct HelperTests {
         #expect(!cpus.isEmpty && cpus.count == PinnedThread.cpuCount)
         for cpu in cpus {
             let flag = Flag()
-            try PinnedThread.start(name: "pinned", cpu: cpu) { if sched_getcpu() == Int32(cpu) { flag.set() } }.join()
+            try PinnedThread.start(name: "pinned", cpu: cpu) { if ring_cpu_current() == Int32(cpu) { flag.set() } }.join()
             #expect(flag.isSet)
         }
         #expect(throws: TransportError.self) { try PinnedThread.start(name: "nowhere", cpu: 1023) {} }
@@ -130,9 +131,11 @@ struct TableTests {
                 let expected = model[which].isEmpty ? nil : model[which].removeFirst()
                 #expect(slot == expected?.slot, "seed \(seed), step \(step)")
                 guard let slot, let expected else { continue }
-                #expect(pool[slot] == expected.value, "seed \(seed), step \(step)")
+                let value = pool[slot]
+                #expect(value == expected.value, "seed \(seed), step \(step)")
                 pool.release(slot)
-                #expect(!pool.isTaken(slot))
+                let isTaken = pool.isTaken(slot)
+                #expect(!isTaken)
             default:
                 guard let place = model[which].indices.randomElement(using: &generator) else { continue }
                 let slot = model[which].remove(at: place).slot
@@ -146,7 +149,8 @@ struct TableTests {
                 at = pool.next(after: slot)
             }
             #expect(walked == model[which].map(\.slot) && lists[which].count == walked.count, "seed \(seed), step \(step)")
-            #expect(pool.takenCount == model[0].count + model[1].count)
+            let taken = pool.takenCount
+            #expect(taken == model[0].count + model[1].count)
         }
     }
 

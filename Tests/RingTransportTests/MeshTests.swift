@@ -83,15 +83,12 @@ struct MeshTests {
 
     @Test("a silent handshake is dropped at its limit")
     func handshakeLimit() throws {
-        let listener = try TCPListener(report: { _ in })
-        var options = TCPOptions()
-        options.handshakeLimit = .milliseconds(100)
-        let chosen = options
+        let listener = try TCPListener(greetingLimit: .milliseconds(100), report: { _ in })
         let stranger = try FakePeer(to: listener.port)
         try together([
             {
                 do {
-                    _ = try connectTransport(listener, deadline: .seconds(1), options: chosen)
+                    _ = try connectTransport(listener, deadline: .seconds(1))
                     throw Failure("a mesh without its peer")
                 } catch TransportError.timedOut(Rank(1)?, let seconds) {
                     if seconds != 1 { throw Failure("\(seconds) s") }
@@ -100,6 +97,36 @@ struct MeshTests {
         ])
         #expect(try stranger.isHungUp(within: 1))
         #expect(listener.refusals.strangers == 1)
+    }
+
+    @Test("a caller that stops in the middle of the handshake is dropped at its limit")
+    func unprovedCaller() throws {
+        let listener = try TCPListener(report: { _ in })
+        var options = TCPOptions()
+        options.handshakeLimit = .milliseconds(100)
+        let greeting = Greeting(
+            source: Rank(1), destination: Rank(0), world: WorldSize(2), job: JobNumber(1), epoch: Epoch(1),
+            nonce: [UInt8](repeating: 0, count: 32))
+        let caller = try FakePeer(to: listener.port)
+        try caller.write(greeting.bytes)
+        #expect(throws: TransportError.self) { _ = try connectTransport(listener, deadline: .milliseconds(700), options: options).rank }
+        #expect(try caller.read(Answer.byteCount).count == Answer.byteCount)
+        #expect(try caller.read(1).isEmpty)
+        #expect(listener.refusals.strangers == 1 && listener.refusals.unfit == 0)
+    }
+
+    @Test("a member that calls before the mesh is wanted waits and is let in")
+    func earlyCaller() throws {
+        let listeners = try (0..<2).map { _ in try TCPListener(report: { _ in }) }
+        try together(
+            (0..<2).map { rank in
+                {
+                    if rank == 0 { usleep(700_000) }
+                    var transport = try connectTransport(listeners[rank], rank: rank, peers: listeners.map(\.address))
+                    transport.close()
+                }
+            })
+        #expect(listeners[0].refusals == TCPListener.Refusals())
     }
 
     @Test("few lines are written about refusals, however many there are")

@@ -21,13 +21,15 @@ struct SilenceTests {
             let region = try unsafe victim.register(memory.bytes)
             let start = MonotonicClock.now()
             _ = try victim.post(receive: BlockRef(region: region, offset: 0, byteCount: 100), from: Rank(1), tag: Self.tag)
-            #expect(victim.wait(atMost: .seconds(10)))
+            let isDone = victim.wait(atMost: .seconds(10))
+            #expect(isDone)
             let seconds = MonotonicClock.now().seconds(since: start)
             #expect(seconds > 0.3 && seconds < 5)
             var completions: [Completion] = []
             _ = victim.poll(into: &completions)
             #expect(completions.map(\.outcome) == [.lost])
-            #expect(victim.lossReason(of: Rank(1))?.contains("silent for 0.") == true)
+            let reason = victim.lossReason(of: Rank(1)) ?? ""
+            #expect(reason.contains("silent for 0."), "\(reason)")
         }
     }
 
@@ -37,7 +39,8 @@ struct SilenceTests {
         try together(
             (0..<2).map { rank in
                 {
-                    var transport = try connectTransport(listeners[rank], rank: rank, peers: listeners.map(\.address), options: Self.impatient)
+                    var transport = try connectTransport(
+                        listeners[rank], rank: rank, peers: listeners.map(\.address), options: Self.impatient)
                     usleep(1_500_000)
                     if !transport.lostPeers.isEmpty {
                         throw Failure("\(transport.lossReason(of: Rank(1 - rank)) ?? "no reason")")

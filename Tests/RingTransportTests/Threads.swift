@@ -1,16 +1,27 @@
 // Results that cross from a thread to the test that started it.
+import Glibc
 import RingCore
 import RingTransport
 import Synchronization
 
-/// A fake peer made on another thread. Unchecked: it is handed over whole, after the thread has ended.
-final class Joining: @unchecked Sendable {
-    private var result: Result<FakePeer, any Error>?
-    func run(_ body: () throws -> FakePeer) { result = Swift.Result { try body() } }
+/// A fake peer made on another thread.
+final class Joining: Sendable {
+    private let result = Mutex<Result<FakePeer, any Error>?>(nil)
+    func run(_ body: () throws -> FakePeer) {
+        let made = Result { try body() }
+        result.withLock { $0 = made }
+    }
     func peer() throws -> FakePeer {
-        guard let result else { throw Failure("no peer was made") }
+        guard let result = result.withLock({ $0 }) else { throw Failure("no peer was made") }
         return try result.get()
     }
+}
+
+/// A sentence from another thread.
+final class Told: Sendable {
+    private let sentence = Mutex("")
+    func set(_ text: String) { sentence.withLock { $0 = text } }
+    var text: String { sentence.withLock { $0 } }
 }
 
 /// Runs every body on a thread of its own and throws the first error after all have ended.
@@ -39,6 +50,20 @@ final class Counter: Sendable {
     private let count = Atomic<Int>(0)
     func increment() { count.add(1, ordering: .relaxed) }
     var value: Int { count.load(ordering: .relaxed) }
+}
+
+/// A port that one thread opens and another calls.
+final class PortBox: Sendable {
+    private let value = Atomic<Int>(0)
+    func set(_ port: UInt16) { value.store(Int(port), ordering: .releasing) }
+    func port() throws -> UInt16 {
+        for _ in 0..<2000 {
+            let port = value.load(ordering: .acquiring)
+            if port != 0 { return UInt16(port) }
+            usleep(1000)
+        }
+        throw Failure("no port was opened")
+    }
 }
 
 /// A flag that threads set.

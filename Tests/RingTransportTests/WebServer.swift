@@ -5,10 +5,17 @@ import RingTransport
 
 /// Answers every connection of about a second with a line of HTTP.
 final class WebServer {
+    let port: UInt16
     private let descriptor: Int32
 
-    /// Takes over the port of `listener`, which must not connect a mesh.
-    init(_ listener: TCPListener) throws { descriptor = listener.descriptor }
+    init() throws {
+        var port: UInt16 = 0
+        descriptor = unsafe ring_socket_listen("127.0.0.1", 0, 16, &port)
+        if descriptor < 0 { throw Failure("cannot listen") }
+        self.port = port
+    }
+
+    deinit { _ = ring_socket_close(descriptor) }
 
     func answer() throws {
         let start = MonotonicClock.now()

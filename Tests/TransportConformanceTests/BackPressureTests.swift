@@ -6,9 +6,11 @@ import Testing
 
 @Suite("Back-pressure", .serialized, .timeLimit(.minutes(2)))
 struct BackPressureTests {
-    @Test("sends beyond the limit to one peer are turned away as full, and fit again after completions", arguments: Kind.allCases, [
-        100, 100_000,
-    ])
+    @Test(
+        "sends beyond the limit to one peer are turned away as full, and fit again after completions", arguments: Kind.allCases,
+        [
+            100, 100_000,
+        ])
     func fullSends(kind: Kind, byteCount: Int) throws {
         try withRing(kind, 2) { end in
             let limit = TransportLimits.sendsPerPeer

@@ -8,13 +8,16 @@ struct DamageTests {
     /// Ahead of the receive, a single slice, several slices.
     static let sizes = [1, 5000, 200_000, 3 << 20]
 
-    @Test("a damaged message is sent again and arrives whole", arguments: Kind.allCases.flatMap { kind in sizes.map { (kind, $0) } }, [1, 2, 3])
+    @Test(
+        "a damaged message is sent again and arrives whole", arguments: Kind.allCases.flatMap { kind in sizes.map { (kind, $0) } },
+        [1, 2, 3])
     func repaired(transfer: (Kind, Int), times: Int) throws {
         let fault = TransportFault(.damage(times: times), message: 1, from: Rank(0), to: Rank(1))
         for receiveFirst in [true, false] {
             try run(transfer.0, transfer.1, fault, receiveFirst: receiveFirst) { end, outcomes in
                 guard outcomes.allSatisfy({ $0 == .sent || $0 == .received }) else { throw Failure("\(outcomes)") }
-                let (mine, expected) = end.rank.index == 0
+                let (mine, expected) =
+                    end.rank.index == 0
                     ? (end.counters.retransmissions, times) : (end.counters.checksumFailures, times)
                 guard mine == expected else { throw Failure("\(end.rank): counted \(mine), \(expected) were damaged") }
             }
@@ -46,7 +49,8 @@ struct DamageTests {
             if receiveFirst == (end.rank.index == 0) { try end.meet() }
             let tickets = try blocks.indices.map { piece in
                 if end.rank.index == 0 { blocks[piece].fill(seed: UInt64(piece + 1)) }
-                return end.rank.index == 0 ? try end.send(blocks[piece], to: Rank(1), tag(piece)) : try end.receive(blocks[piece], from: Rank(0), tag(piece))
+                return end.rank.index == 0
+                    ? try end.send(blocks[piece], to: Rank(1), tag(piece)) : try end.receive(blocks[piece], from: Rank(0), tag(piece))
             }
             if receiveFirst != (end.rank.index == 0) { try end.meet() }
             let outcomes = try tickets.map { try end.completion(of: $0).outcome }

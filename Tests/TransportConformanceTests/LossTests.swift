@@ -61,7 +61,8 @@ struct LossTests {
         try withRing(kind, 2, faults: [fault]) { end in
             let block = try end.memory(16 << 20)
             for round in 0..<2 {
-                let ticket = end.rank.index == 0 ? try end.send(block, to: Rank(1), tag(round)) : try end.receive(block, from: Rank(0), tag(round))
+                let ticket =
+                    end.rank.index == 0 ? try end.send(block, to: Rank(1), tag(round)) : try end.receive(block, from: Rank(0), tag(round))
                 try end.expect(round == 1 ? .lost : (end.rank.index == 0 ? .sent : .received), ticket)
             }
             guard end.lostPeers == [end.next] else { throw Failure("\(end.lostPeers)") }
@@ -72,7 +73,9 @@ struct LossTests {
     func cancelled(kind: Kind) throws {
         try withRing(kind, 2) { end in
             let block = try end.memory(1 << 20)
-            let tickets = [try end.send(block, to: end.next, tag(0)), try end.receive(block, from: end.next, tag(0, step: end.rank.index + 1))]
+            let tickets = [
+                try end.send(block, to: end.next, tag(0)), try end.receive(block, from: end.next, tag(0, step: end.rank.index + 1)),
+            ]
             try end.meet()
             if end.rank.index == 0 {
                 end.close()

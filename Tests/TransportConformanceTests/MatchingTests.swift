@@ -32,7 +32,8 @@ struct MatchingTests {
             let orders = [Array(0..<count), [7, 3, 19, 0, 12, 5, 1, 18, 2, 11, 4, 17, 6, 16, 8, 15, 9, 14, 10, 13]]
             let tickets = try orders[end.rank.index].map { place in
                 let piece = block[place * byteCount..<(place + 1) * byteCount]
-                return end.rank.index == 0 ? try end.send(piece, to: Rank(1), tag(place)) : try end.receive(piece, from: Rank(0), tag(place))
+                return end.rank.index == 0
+                    ? try end.send(piece, to: Rank(1), tag(place)) : try end.receive(piece, from: Rank(0), tag(place))
             }
             for ticket in tickets { try end.expect(end.rank.index == 0 ? .sent : .received, ticket) }
             let expected = try end.memory(byteCount * count)
@@ -52,7 +53,8 @@ struct MatchingTests {
             var at = 0
             for size in sizes {
                 let piece = block[at..<at + size]
-                tickets.append(end.rank.index == 0 ? try end.send(piece, to: Rank(1), tag(1)) : try end.receive(piece, from: Rank(0), tag(1)))
+                tickets.append(
+                    end.rank.index == 0 ? try end.send(piece, to: Rank(1), tag(1)) : try end.receive(piece, from: Rank(0), tag(1)))
                 at += size
             }
             if receivesFirst != (end.rank.index == 0) { try end.meet() }
@@ -107,7 +109,9 @@ struct MatchingTests {
         }
     }
 
-    @Test("a message that does not fit its receive ends the link, and both sides learn the sizes", arguments: Kind.allCases, [(100, 200), (200, 100), (100, 100_000), (100_000, 100), (100_000, 200_000)])
+    @Test(
+        "a message that does not fit its receive ends the link, and both sides learn the sizes", arguments: Kind.allCases,
+        [(100, 200), (200, 100), (100, 100_000), (100_000, 100), (100_000, 200_000)])
     func mismatch(kind: Kind, sizes: (Int, Int)) throws {
         try withRing(kind, 2) { end in
             let block = try end.memory(end.rank.index == 0 ? sizes.0 : sizes.1)

@@ -5,9 +5,11 @@ import Testing
 
 @Suite("Volume", .serialized, .timeLimit(.minutes(3)))
 struct VolumeTests {
-    @Test("any size arrives as it left", arguments: Kind.allCases, [
-        0, 1, 2, 63, 64, 65, 4095, 4096, 4097, 65_535, 65_536, 65_537, 262_143, 262_144, 262_145, 1_000_003, 64 << 20,
-    ])
+    @Test(
+        "any size arrives as it left", arguments: Kind.allCases,
+        [
+            0, 1, 2, 63, 64, 65, 4095, 4096, 4097, 65_535, 65_536, 65_537, 262_143, 262_144, 262_145, 1_000_003, 64 << 20,
+        ])
     func sizes(kind: Kind, byteCount: Int) throws {
         try exchange(kind, byteCount)
     }

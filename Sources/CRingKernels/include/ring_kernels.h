@@ -59,7 +59,7 @@ typedef struct ring_attention_call {
     void *scratch;          // RING_ATTENTION_SCRATCH_BYTES, 64-byte aligned, one a thread
 } ring_attention_call;
 
-enum { RING_ATTENTION_SCRATCH_BYTES = 1200 * 1024 };
+enum { RING_ATTENTION_SCRATCH_BYTES = 640 * 1024 };
 
 // Functions that differ by instruction set. Rows are `stride` floats apart.
 typedef struct ring_kernel_table {

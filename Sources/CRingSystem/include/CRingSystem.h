@@ -28,6 +28,9 @@ bool ring_thread_is_current(uintptr_t handle);
 // Number of CPUs the process may run on, and whether it may run on `cpu`.
 int ring_cpu_count(void);
 bool ring_cpu_is_allowed(int cpu);
+// The CPU on which the caller runs just now, and its thread's name (at most 15 bytes and a zero).
+int ring_cpu_current(void);
+void ring_thread_current_name(char *_Nonnull name, size_t limit);
 
 // Nanoseconds of CLOCK_MONOTONIC.
 int64_t ring_clock_nanoseconds(void);
@@ -39,6 +42,8 @@ int ring_memory_unmap(void *_Nonnull base, size_t count);
 // Gives the pages back; the memory reads as zero afterwards.
 int ring_memory_discard(void *_Nonnull base, size_t count);
 size_t ring_page_size(void);
+// Bytes that malloc has given out and not got back, over all its arenas.
+size_t ring_heap_bytes_in_use(void);
 
 // eventfd as a doorbell: nonblocking, close-on-exec. Functions return a descriptor or -errno.
 int ring_event_create(void);

@@ -32,11 +32,12 @@ final class Conversation {
     /// True until the kernel has decided a call.
     private(set) var isConnecting: Bool
     private var role: Role
-    private var received: [UInt8] = []
+    private var received: [UInt8]
 
-    init(descriptor: Int32, key: UInt64, address: String, deadline: Moment, callee: Rank?, role: Role) {
+    /// `received` are bytes that were read from the socket before.
+    init(descriptor: Int32, key: UInt64, address: String, deadline: Moment, callee: Rank?, role: Role, received: [UInt8] = []) {
         (self.descriptor, self.key, self.address, self.deadline) = (descriptor, key, address, deadline)
-        (self.callee, self.role) = (callee, role)
+        (self.callee, self.role, self.received) = (callee, role, received)
         isConnecting = callee != nil
     }
 
@@ -52,20 +53,10 @@ final class Conversation {
     /// Reads what is there and lets the handshake answer.
     func advance() -> Outcome {
         while true {
-            let wanted = wantedByteCount - received.count
-            var buffer = [UInt8](repeating: 0, count: wanted)
-            let count = unsafe buffer.withUnsafeMutableBytes { bytes in
-                var run = unsafe ring_bytes(base: bytes.baseAddress, count: bytes.count)
-                return unsafe ring_socket_read(descriptor, &run, 1)
+            if received.count < wantedByteCount {
+                if let outcome = readMore() { return outcome }
+                continue
             }
-            if count == -Int64(EAGAIN) { return .goesOn }
-            if count == 0 { return .ended("the connection was closed") }
-            if count < 0 { return .ended(systemText(Int32(-count))) }
-            received.append(contentsOf: buffer[..<Int(count)])
-            guard couldBeHandshake(received) else {
-                return .refused("it does not speak the ringmaster data plane", isStranger: true)
-            }
-            if received.count < wantedByteCount { continue }
             let message = received
             received = []
             switch step(message) {
@@ -80,6 +71,21 @@ final class Conversation {
             case .turnedDown(let refusal): return .turnedDown(refusal)
             }
         }
+    }
+
+    /// Reads towards the message that is wanted; an outcome when there is nothing more to read.
+    private func readMore() -> Outcome? {
+        var buffer = [UInt8](repeating: 0, count: wantedByteCount - received.count)
+        let count = unsafe buffer.withUnsafeMutableBytes { bytes in
+            var run = unsafe ring_bytes(base: bytes.baseAddress, count: bytes.count)
+            return unsafe ring_socket_read(descriptor, &run, 1)
+        }
+        if count == -Int64(EAGAIN) { return .goesOn }
+        if count == 0 { return .ended("the connection was closed") }
+        if count < 0 { return .ended(systemText(Int32(-count))) }
+        received += buffer[..<Int(count)]
+        if couldBeHandshake(received) { return nil }
+        return .refused("it does not speak the ringmaster data plane", isStranger: true)
     }
 
     func close() { _ = ring_socket_close(descriptor) }

@@ -1,7 +1,6 @@
 // Makes the full mesh: rank i calls every j < i and is called by every j > i, all at once on the caller's thread, with
 // one deadline. Strangers at the port cost a bounded amount of attention and never a connection.
 import CRingSystem
-import Glibc
 import RingCore
 
 /// The connections of one rank while its mesh comes about.
@@ -13,7 +12,9 @@ struct MeshBuilder: ~Copyable {
     private let start: Moment
     private let deadline: Moment
     private let seconds: Double
-    private let poll: Int32
+    private let poll: PollSet
+    /// Rings when somebody calls.
+    private let bell: Doorbell
 
     /// Established connections by rank, -1 where there is none yet.
     private var established: [Int32]
@@ -24,14 +25,17 @@ struct MeshBuilder: ~Copyable {
     private var lastFailure: [String?]
     private var nextKey: UInt64 = 1
 
-    /// Key of the listener in the poll set; conversations count from one.
-    private static let listenerKey: UInt64 = 0
+    /// Key of the bell in the poll set; conversations count from one.
+    private static let bellKey: UInt64 = 0
     private static let pauseMin = 0.01
     private static let pauseMax = 0.5
 
     init(listener: TCPListener, identity: HandshakeIdentity, peers: [PeerAddress], options: TCPOptions, deadline: Duration)
         throws(TransportError)
     {
+        let (bell, poll) = (try Doorbell(), try PollSet())
+        poll.watch(bell.descriptor, key: Self.bellKey)
+        (self.bell, self.poll) = (bell, poll)
         (self.listener, self.identity, self.peers, self.options) = (listener, identity, peers, options)
         seconds = deadline.inSeconds
         start = MonotonicClock.now()
@@ -41,30 +45,27 @@ struct MeshBuilder: ~Copyable {
         nextCall = Array(repeating: start, count: count)
         pause = Array(repeating: Self.pauseMin, count: count)
         lastFailure = Array(repeating: nil, count: count)
-        poll = ring_poll_create()
-        if poll < 0 { throw .system("no poll set (epoll): \(systemText(-poll))") }
     }
 
     deinit {
+        listener.reception.forget(bell)
         for conversation in conversations { conversation.close() }
         for descriptor in established where descriptor >= 0 { _ = ring_socket_close(descriptor) }
-        _ = ring_socket_close(poll)
     }
 
     /// Runs until every rank is connected and returns the descriptors by rank (-1 for the own one).
     mutating func build() throws(TransportError) -> [Int32] {
-        _ = ring_poll_watch(poll, listener.descriptor, Self.listenerKey, true, false, false)
-        var events = [ring_poll_event](repeating: ring_poll_event(), count: 64)
         while let missing = firstMissing {
             let now = MonotonicClock.now()
             if now >= deadline { throw failure(missing) }
             call(at: now)
             dropOverdue(at: now)
-            let count = unsafe ring_poll_wait(poll, &events, 64, milliseconds(from: now))
-            if count < 0 { throw .system("the poll set fails: \(systemText(-count))") }
-            for event in events[..<Int(count)] {
-                if event.key == Self.listenerKey { try accept() } else { try advance(event.key) }
-            }
+            bell.arm()
+            for caller in listener.reception.takeCallers(ringing: bell) { try welcome(caller) }
+            let isDone = firstMissing == nil
+            let count = poll.wait(milliseconds: isDone ? 0 : milliseconds(from: now))
+            bell.disarm(rang: (0..<count).contains { poll.event(at: $0).key == Self.bellKey })
+            for index in 0..<count where poll.event(at: index).key != Self.bellKey { try advance(poll.event(at: index).key) }
         }
         let result = established
         for rank in established.indices { established[rank] = -1 }
@@ -111,36 +112,32 @@ struct MeshBuilder: ~Copyable {
         pause[rank] = min(pause[rank] * 2, Self.pauseMax)
     }
 
-    private mutating func add(_ descriptor: Int32, _ address: String, _ deadline: Moment, _ callee: Rank?, _ role: Conversation.Role) {
+    @discardableResult
+    private mutating func add(
+        _ descriptor: Int32, _ address: String, _ deadline: Moment, _ callee: Rank?, _ role: Conversation.Role, received: [UInt8] = []
+    ) -> UInt64 {
         let milliseconds = Int32(clamping: Int64(options.silenceLimit.inSeconds * 1000))
         _ = ring_socket_tune(descriptor, Int32(clamping: options.socketBufferBytes), milliseconds)
         let conversation = Conversation(
-            descriptor: descriptor, key: nextKey, address: address, deadline: deadline, callee: callee, role: role)
+            descriptor: descriptor, key: nextKey, address: address, deadline: deadline, callee: callee, role: role, received: received)
         nextKey += 1
         conversations.append(conversation)
-        _ = ring_poll_watch(poll, descriptor, conversation.key, callee == nil, callee != nil, false)
+        poll.watch(descriptor, key: conversation.key, readable: callee == nil, writable: callee != nil)
+        return conversation.key
     }
 
-    private mutating func accept() throws(TransportError) {
-        // As many as may be pending, then everybody else's turn.
-        for _ in 0..<TransportLimits.pendingHandshakes {
-            var name = [CChar](repeating: 0, count: 96)
-            let descriptor = unsafe ring_socket_accept(listener.descriptor, &name, name.count)
-            if descriptor == -EAGAIN { return }
-            if descriptor < 0 { throw .system("data-plane port \(listener.port) accepts nothing: \(systemText(-descriptor))") }
-            let address = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            makeRoomForStranger()
-            let limit = MonotonicClock.now().advanced(bySeconds: options.handshakeLimit.inSeconds)
-            add(descriptor, address, limit, nil, .acceptor(AcceptorHandshake(identity, nonce: Self.nonce())))
+    /// Somebody has called and said its greeting.
+    private mutating func welcome(_ caller: Caller) throws(TransportError) {
+        let guests = conversations.indices.filter { conversations[$0].callee == nil }
+        if guests.count >= TransportLimits.waitingCallers {
+            let oldest = conversations[guests[0]]
+            listener.refused(oldest.address, "too many handshakes are under way and it is the oldest", isStranger: true)
+            end(oldest)
         }
-    }
-
-    private mutating func makeRoomForStranger() {
-        let strangers = conversations.indices.filter { conversations[$0].callee == nil }
-        if strangers.count < TransportLimits.pendingHandshakes { return }
-        let oldest = conversations[strangers[0]]
-        listener.refused(oldest.address, "too many connections wait for a handshake and it is the oldest", isStranger: true)
-        end(oldest)
+        let limit = MonotonicClock.now().advanced(bySeconds: options.handshakeLimit.inSeconds)
+        let role = Conversation.Role.acceptor(AcceptorHandshake(identity, nonce: Self.nonce()))
+        let key = add(caller.descriptor, caller.address, limit, nil, role, received: caller.greeting)
+        try advance(key)
     }
 
     private mutating func dropOverdue(at now: Moment) {
@@ -157,7 +154,7 @@ struct MeshBuilder: ~Copyable {
         let outcome: Conversation.Outcome
         if conversation.isConnecting {
             outcome = conversation.connected()
-            if case .goesOn = outcome { _ = ring_poll_watch(poll, conversation.descriptor, key, true, false, true) }
+            if case .goesOn = outcome { poll.change(conversation.descriptor, key: key, writable: false) }
         } else {
             outcome = conversation.advance()
         }
@@ -188,7 +185,7 @@ struct MeshBuilder: ~Copyable {
 
     private mutating func establish(_ rank: Rank, _ conversation: Conversation) {
         conversations.removeAll { $0 === conversation }
-        _ = ring_poll_forget(poll, conversation.descriptor)
+        poll.forget(conversation.descriptor)
         // A member that calls again gave up its earlier call.
         if established[rank.index] >= 0 { _ = ring_socket_close(established[rank.index]) }
         established[rank.index] = conversation.descriptor

@@ -3,7 +3,9 @@ import CRingSystem
 import RingCore
 import Synchronization
 
-/// A bound, listening TCP port. Connections wait in the kernel until a transport connects its mesh and takes them.
+/// A bound, listening TCP port with a thread that receives callers. Who speaks the protocol's first words waits here until a
+/// transport connects its mesh and takes over; everybody else is sent away at once, or after a short while if they say
+/// nothing. One mesh at a time is connected over a listener.
 public final class TCPListener: Sendable {
     /// What strangers and misconfigured members did to a listener so far.
     public struct Refusals: Hashable, Sendable {
@@ -11,32 +13,43 @@ public final class TCPListener: Sendable {
         public var strangers = 0
         /// Handshakes of the protocol that did not fit: version, ring, job, epoch or secret.
         public var unfit = 0
+
+        /// Nothing so far.
+        public init() {}
     }
 
     /// The host it is bound to, as given.
     public let host: String
     /// The port it is bound to.
     public let port: UInt16
-    package let descriptor: Int32
-    private let state = Mutex(State())
-    private let report: @Sendable (String) -> Void
+    let reception: Reception
+    private let ledger: RefusalLedger
+    private let thread: PinnedThread
 
-    private struct State {
-        var isClosed = false
-        var refusals = Refusals()
-        var linesWritten = 0
-    }
-
-    /// Listens at `host` and `port`; port 0 takes a free one. At most `TransportLimits.refusalLines` lines about refused
-    /// connections go to `report` (default: stderr). Throws `.system` with the address and the reason.
-    public init(host: String = "127.0.0.1", port: UInt16 = 0, report: (@Sendable (String) -> Void)? = nil) throws(TransportError) {
+    /// Listens at `host` and `port`; port 0 takes a free one. A caller must say its first words within `greetingLimit`. At
+    /// most `TransportLimits.refusalLines` lines about refused connections go to `report` (default: stderr). Throws
+    /// `.system` with the address and the reason.
+    public init(
+        host: String = "127.0.0.1", port: UInt16 = 0, greetingLimit: Duration = .seconds(2),
+        report: (@Sendable (String) -> Void)? = nil
+    ) throws(TransportError) {
         var bound: UInt16 = 0
-        descriptor = unsafe ring_socket_listen(host, port, 1024, &bound)
+        let descriptor = unsafe ring_socket_listen(host, port, 1024, &bound)
         if descriptor < 0 {
             throw .system("the data plane cannot listen at \(host) port \(port): \(systemText(-descriptor))")
         }
         (self.host, self.port) = (host, bound)
-        self.report = report ?? { line in unsafe ring_stderr_line("warning: \(line)") }
+        ledger = RefusalLedger(port: bound, report: report ?? { line in unsafe ring_stderr_line("warning: \(line)") })
+        let reception: Reception
+        do {
+            reception = try Reception(descriptor: descriptor, greetingLimit: greetingLimit, ledger: ledger)
+        } catch {
+            _ = ring_socket_close(descriptor)
+            throw error
+        }
+        self.reception = reception
+        // From here on the reception closes the descriptor.
+        thread = try PinnedThread.start(name: "ring-accept") { reception.run() }
     }
 
     deinit { close() }
@@ -45,27 +58,37 @@ public final class TCPListener: Sendable {
     public var address: PeerAddress { PeerAddress(host, port) }
 
     /// What was refused so far.
-    public var refusals: Refusals { state.withLock { $0.refusals } }
+    public var refusals: Refusals { ledger.refusals }
 
-    /// Stops listening; transports that are connected go on.
+    /// Stops listening and sends away who waits; transports that are connected go on. Closing again does nothing.
     public func close() {
-        let isFirst = state.withLock { state in
-            defer { state.isClosed = true }
-            return !state.isClosed
-        }
-        if isFirst { _ = ring_socket_close(descriptor) }
+        reception.stop()
+        thread.join()
     }
 
     /// Counts a refusal and, while there are few, writes a line about it.
     func refused(_ address: String, _ reason: String, isStranger: Bool) {
-        let line: String? = state.withLock { state in
-            if isStranger { state.refusals.strangers += 1 } else { state.refusals.unfit += 1 }
-            state.linesWritten += 1
-            if state.linesWritten > TransportLimits.refusalLines { return nil }
-            let isLast = state.linesWritten == TransportLimits.refusalLines
-            return "data-plane port \(port) refused a connection from \(address): \(reason)"
-                + (isLast ? " (further refusals are only counted)" : "")
+        ledger.add(address, reason, isStranger: isStranger)
+    }
+}
+
+/// Counts refusals and writes about the first ones.
+final class RefusalLedger: Sendable {
+    private let port: UInt16
+    private let report: @Sendable (String) -> Void
+    private let state = Mutex(TCPListener.Refusals())
+
+    init(port: UInt16, report: @escaping @Sendable (String) -> Void) { (self.port, self.report) = (port, report) }
+
+    var refusals: TCPListener.Refusals { state.withLock { $0 } }
+
+    func add(_ address: String, _ reason: String, isStranger: Bool) {
+        let count = state.withLock { refusals in
+            if isStranger { refusals.strangers += 1 } else { refusals.unfit += 1 }
+            return refusals.strangers + refusals.unfit
         }
-        if let line { report(line) }
+        if count > TransportLimits.refusalLines { return }
+        let end = count == TransportLimits.refusalLines ? " (further refusals are only counted)" : ""
+        report("data-plane port \(port) refused a connection from \(address): \(reason)\(end)")
     }
 }

@@ -24,10 +24,9 @@ import RingCore
     var faultHits: [Int]
     var now: Moment
 
-    private let poll: Int32
+    private let poll: PollSet
     /// Links that may have something to write.
     private var pending: [Int] = []
-    private var events = [ring_poll_event](repeating: ring_poll_event(), count: 64)
     private var nextTick: Moment
     /// When leaving ends at the latest; `nil` while we stay.
     private var leaveBy: Moment?
@@ -48,13 +47,10 @@ import RingCore
         }
         self.links = links
         pending.reserveCapacity(links.count)
-        poll = ring_poll_create()
-        if poll < 0 { throw .system("no poll set (epoll): \(systemText(-poll))") }
-        _ = ring_poll_watch(poll, mailbox.moverBell.descriptor, Self.bellKey, true, false, false)
-        for case let link? in links { _ = ring_poll_watch(poll, link.descriptor, UInt64(link.peer), true, false, false) }
+        poll = try PollSet()
+        poll.watch(mailbox.moverBell.descriptor, key: Self.bellKey)
+        for case let link? in links { poll.watch(link.descriptor, key: UInt64(link.peer)) }
     }
-
-    deinit { _ = ring_socket_close(poll) }
 
     /// The thread's body.
     func run() {
@@ -89,20 +85,20 @@ import RingCore
         mailbox.moverBell.arm()
         let hasNews =
             !mailbox.commands.isEmpty || (leaveBy == nil && mailbox.closeRequested.load(ordering: .acquiring))
-        let count = unsafe ring_poll_wait(poll, &events, Int32(events.count), hasNews ? 0 : milliseconds)
+        let count = poll.wait(milliseconds: hasNews ? 0 : milliseconds)
         let slept = now
         now = MonotonicClock.now()
         forgiveOwnAbsence(since: slept)
         var rang = false
-        for index in 0..<Int(max(count, 0)) {
-            let event = events[index]
+        for index in 0..<count {
+            let event = poll.event(at: index)
             if event.key == Self.bellKey {
                 rang = true
                 continue
             }
             guard let link = links[Int(event.key)], link.isOpen else { continue }
-            if event.events & (ring_poll_readable | ring_poll_hangup) != 0 { read(link) }
-            if link.isOpen && event.events & ring_poll_writable != 0 { markPending(link) }
+            if event.isReadable { read(link) }
+            if link.isOpen && event.isWritable { markPending(link) }
         }
         mailbox.moverBell.disarm(rang: rang)
     }
@@ -151,13 +147,13 @@ import RingCore
     func watchWritable(_ link: Link, _ wanted: Bool) {
         if link.watchesWritable == wanted { return }
         link.watchesWritable = wanted
-        _ = ring_poll_watch(poll, link.descriptor, UInt64(link.peer), true, wanted, true)
+        poll.change(link.descriptor, key: UInt64(link.peer), writable: wanted)
     }
 
     /// Closes the socket.
     func close(_ link: Link) {
         link.isOpen = false
-        _ = ring_poll_forget(poll, link.descriptor)
+        poll.forget(link.descriptor)
         _ = ring_socket_close(link.descriptor)
     }
 

@@ -19,7 +19,7 @@ public struct TCPOptions: Sendable {
     /// A peer from which nothing was heard for so long is lost, though its connection may stand: its process hangs or is
     /// stopped. Smaller mistakes a busy host for a dead one; keep it at least four heartbeats.
     public var silenceLimit: Duration = .seconds(10)
-    /// A stranger that connects must prove itself within this time.
+    /// A caller must have proved itself so long after a mesh took it over.
     public var handshakeLimit: Duration = .seconds(2)
     /// How long `close` waits for its last acknowledgements to reach the peers.
     public var closeLinger: Duration = .seconds(1)
