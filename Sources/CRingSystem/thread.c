@@ -58,10 +58,13 @@ int ring_thread_start(const char *name, int cpu, void (*body)(void *), void *con
         CPU_SET(cpu, &set);
         pthread_attr_setaffinity_np(&attributes, sizeof set, &set);
     }
-    // Signals belong to the process's own shell: a compute thread must not be the one that is interrupted.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    // Signals belong to the process's own shell: a compute thread must not be the one that is interrupted. Those that a
+    // thread brings upon itself stay, so that a crash is still reported.
+    const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
+    sigset_t others, before;
+    sigfillset(&others);
+    for (size_t place = 0; place < sizeof own / sizeof own[0]; place++) sigdelset(&others, own[place]);
+    pthread_sigmask(SIG_SETMASK, &others, &before);
     pthread_t thread;
     int error = pthread_create(&thread, &attributes, run, note);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

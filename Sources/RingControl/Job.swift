@@ -42,7 +42,9 @@ struct Job: Sendable {
 
     /// `while it loaded` or `in prefill at layer 1 of 2, ring step 2 of 4`, from what the rank last reported.
     func whereabouts(of rank: Int) -> String {
-        guard let progress = places[rank].progress, progress.phase != .loading else { return "before it reported any step" }
+        guard let progress = places[rank].progress, progress.phase != .loading else {
+            return phase == .running ? "in its first ring step" : "while it loaded"
+        }
         let step = progress.phase == .decode ? "token" : "ring step"
         let layer = min(progress.layer + 1, max(progress.layers, 1))
         return "in \(progress.phase.rawValue) at layer \(layer) of \(progress.layers), "

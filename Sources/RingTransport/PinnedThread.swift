@@ -2,7 +2,7 @@
 import CRingSystem
 import Synchronization
 
-/// A thread outside Swift's pool. It takes no signals, may block and may spin.
+/// A thread outside Swift's pool. It takes no signals of the process, may block and may spin.
 public final class PinnedThread: Sendable {
     private let handle: UInt
     private let joined = Mutex(false)

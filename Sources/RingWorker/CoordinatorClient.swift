@@ -107,6 +107,8 @@ struct CoordinatorClient: Sendable {
         let response: HTTPClientResponse
         do {
             response = try await http.execute(request("/v1/workers/\(worker)/directives"), deadline: .distantFuture)
+        } catch let error as CancellationError {
+            throw error
         } catch {
             throw SessionError.coordinatorGone("\(error)")
         }

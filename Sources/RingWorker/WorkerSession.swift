@@ -38,7 +38,7 @@ public struct WorkerSession: Sendable {
             group.addTask {
                 do {
                     try await client.readDirectives(of: worker) { directive in await runner.obey(directive) }
-                } catch let error as SessionError {
+                } catch where error is SessionError || error is CancellationError {
                     throw error
                 } catch {
                     throw SessionError.coordinatorGone("\(error)")

@@ -8,15 +8,16 @@ struct FaultTests {
     /// An attention job of many seconds, whose temporary files go to `folder`.
     private func start(_ folder: String, workers: Int = 3) throws -> Running {
         try Running(
-            ["attend", "--tokens", "128k", "--heads", "8", "--head-dim", "128", "--workers", "\(workers)", "--threads", "1", "--verify-rows", "2", "--verbose"],
+            ["attend", "--tokens", "128k", "--heads", "16", "--head-dim", "128", "--workers", "\(workers)", "--threads", "1", "--verify-rows", "2", "--verbose"],
             environment: ["TMPDIR": folder])
     }
 
-    /// Waits until the job computes and gives the workers' process numbers.
+    /// Waits until the job has computed for a moment and gives the workers' process numbers.
     private func computing(_ running: Running, workers count: Int = 3) async throws -> [String: Int32] {
         let workers = await running.workers(count)
         try #require(workers.count == count, "\(running.errorText)")
-        try #require(await running.says("attend "), "\(running.errorText)")
+        try #require(await running.says("job 1: running"), "\(running.errorText)")
+        try await Task.sleep(for: .milliseconds(300))
         return workers
     }
 
@@ -99,7 +100,7 @@ struct FaultTests {
             "run", "--model", try await Needle.shared.model(), "--prompt-file", prompt.path, "--workers", "3", "--threads", "1", "--verbose", "--expect",
             prompt.expected,
         ])
-        _ = await running.workers(3)
+        try #require(await running.says("job 1: running"), "\(running.errorText)")
         let address = running.errorText.firstMatch(of: /coordinator at http:\/\/127.0.0.1:(\d+)/)
         var ports = listeningPorts(of: Array(await running.workers(3).values))
         if let address, let port = Int(address.1) { ports.append(port) }

@@ -124,7 +124,7 @@ struct CoordinatorTests {
         #expect(after(&play) { $0.hear("a", at: 9) } == "9.0 a is heard")
         let lines = after(&play) { $0.tick(at: 10) }
         #expect(lines.contains("dismiss 2"))
-        #expect(lines.contains("worker b (rank 1 of 2) has been silent for 10 s and counts as lost before it reported any step"))
+        #expect(lines.contains("worker b (rank 1 of 2) has been silent for 10 s and counts as lost in its first ring step"))
         #expect(lines.contains("wake at 19.0"))
     }
 

@@ -4,7 +4,7 @@ import RingCore
 import RingTransport
 import Testing
 
-@Suite("Admission", .serialized, .timeLimit(.minutes(2)))
+@Suite("Admission", .serialized, .timeLimit(.minutes(5)))
 struct AdmissionTests {
     /// Rank 0 waits for rank 1 while an unfit rank 1 calls, then the right one; returns what the unfit one was told.
     private func intrude(secret: [UInt8] = FakePeer.secret, epoch: UInt64 = 5, job: UInt64 = 7, world: Int = 2) throws -> (

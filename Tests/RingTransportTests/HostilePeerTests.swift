@@ -7,7 +7,7 @@ import Testing
 private let probe = MessageTag(.probe, layer: 0, step: 0, piece: 0)
 private let other = MessageTag(.probe, layer: 0, step: 0, piece: 1)
 
-@Suite("Hostile peer", .serialized, .timeLimit(.minutes(2)))
+@Suite("Hostile peer", .serialized, .timeLimit(.minutes(5)))
 struct HostilePeerTests {
     /// Posts a receive of 300,000 and one of 100 bytes and a send of 300,000 and one of 100, lets the peer misbehave, and
     /// returns why it was lost.

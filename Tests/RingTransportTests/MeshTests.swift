@@ -5,7 +5,7 @@ import RingCore
 import RingTransport
 import Testing
 
-@Suite("Mesh", .serialized, .timeLimit(.minutes(2)))
+@Suite("Mesh", .serialized, .timeLimit(.minutes(5)))
 struct MeshTests {
     /// Connects a ring of `count` while `disturbance` runs against every port; returns the refusals by rank.
     private func connectRing(

@@ -4,7 +4,7 @@ import RingCore
 import RingTransport
 import Testing
 
-@Suite("Silence", .serialized, .timeLimit(.minutes(1)))
+@Suite("Silence", .serialized, .timeLimit(.minutes(5)))
 struct SilenceTests {
     private static let impatient: TCPOptions = {
         var options = TCPOptions()

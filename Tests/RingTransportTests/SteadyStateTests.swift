@@ -5,7 +5,7 @@ import RingCore
 import RingTransport
 import Testing
 
-@Suite("Steady state", .serialized, .timeLimit(.minutes(1)))
+@Suite("Steady state", .serialized, .timeLimit(.minutes(5)))
 struct SteadyStateTests {
     @Test("ten thousand messages of four sizes leave the heap as it was")
     func heap() throws {

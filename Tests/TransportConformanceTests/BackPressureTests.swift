@@ -4,7 +4,7 @@ import RingCore
 import RingTransport
 import Testing
 
-@Suite("Back-pressure", .serialized, .timeLimit(.minutes(2)))
+@Suite("Back-pressure", .serialized, .timeLimit(.minutes(5)))
 struct BackPressureTests {
     @Test(
         "sends beyond the limit to one peer are turned away as full, and fit again after completions", arguments: Kind.allCases,

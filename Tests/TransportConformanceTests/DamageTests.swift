@@ -3,7 +3,7 @@ import RingCore
 import RingTransport
 import Testing
 
-@Suite("Damage", .serialized, .timeLimit(.minutes(1)))
+@Suite("Damage", .serialized, .timeLimit(.minutes(5)))
 struct DamageTests {
     /// Ahead of the receive, a single slice, several slices.
     static let sizes = [1, 5000, 200_000, 3 << 20]

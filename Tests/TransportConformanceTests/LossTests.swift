@@ -4,7 +4,7 @@ import RingCore
 import RingTransport
 import Testing
 
-@Suite("Loss", .serialized, .timeLimit(.minutes(2)))
+@Suite("Loss", .serialized, .timeLimit(.minutes(5)))
 struct LossTests {
     @Test("a rank that closes is lost to the others: what is outstanding ends, later posts throw", arguments: Kind.allCases)
     func closing(kind: Kind) throws {

@@ -3,7 +3,7 @@ import RingCore
 import RingTransport
 import Testing
 
-@Suite("Matching", .serialized, .timeLimit(.minutes(2)))
+@Suite("Matching", .serialized, .timeLimit(.minutes(5)))
 struct MatchingTests {
     static let rings = Kind.allCases.flatMap { kind in (2...4).map { (kind, $0) } }
 

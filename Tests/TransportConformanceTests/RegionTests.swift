@@ -3,7 +3,7 @@ import RingCore
 import RingTransport
 import Testing
 
-@Suite("Regions", .serialized, .timeLimit(.minutes(1)))
+@Suite("Regions", .serialized, .timeLimit(.minutes(5)))
 struct RegionTests {
     @Test("a post outside registered memory is an error and changes nothing", arguments: Kind.allCases)
     func bounds(kind: Kind) throws {

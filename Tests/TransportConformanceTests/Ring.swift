@@ -20,7 +20,7 @@ struct Failure: Error, CustomStringConvertible {
 
 /// One rank as a claim sees it. Methods block at most `patience`.
 class Endpoint {
-    static let patience = 30.0
+    static let patience = 60.0
     let rank: Rank
     let world: WorldSize
     let barrier: Barrier

@@ -3,7 +3,7 @@ import RingCore
 import RingTransport
 import Testing
 
-@Suite("Volume", .serialized, .timeLimit(.minutes(3)))
+@Suite("Volume", .serialized, .timeLimit(.minutes(5)))
 struct VolumeTests {
     @Test(
         "any size arrives as it left", arguments: Kind.allCases,
