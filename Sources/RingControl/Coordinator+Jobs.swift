@@ -111,7 +111,8 @@ extension Coordinator {
                 fail(index, Failure(suspicion.code, message, rank: lost), &directives)
             } else if job.phase == .queued && job.isOverdue(now) && !mayYetBePlaced(job) {
                 let here = members.count
-                let message = "the job needs \(job.submission.workers) workers and \(here) joined within "
+                let message =
+                    "the job needs \(job.submission.workers) workers and \(here) joined within "
                     + "\(Int(policy.joinSeconds)) s: start more, or ask for fewer"
                 fail(index, Failure(.workersMissing, message), &directives)
             } else if job.phase == .preparing && job.isOverdue(now) {

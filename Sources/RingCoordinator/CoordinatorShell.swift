@@ -93,10 +93,12 @@ public actor CoordinatorShell {
     private func setAlarm(at moment: Moment) {
         alarm?.task.cancel()
         let deadline = started + .nanoseconds(moment.nanoseconds)
-        alarm = (Task { [weak self] in
-            guard (try? await Task.sleep(until: deadline, clock: .continuous)) != nil else { return }
-            await self?.receive(.tick)
-        }, moment)
+        alarm = (
+            Task { [weak self] in
+                guard (try? await Task.sleep(until: deadline, clock: .continuous)) != nil else { return }
+                await self?.receive(.tick)
+            }, moment
+        )
     }
 
     private func ring(_ job: JobNumber) {

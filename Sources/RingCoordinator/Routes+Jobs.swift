@@ -32,12 +32,13 @@ extension CoordinatorServer {
         }
         routes.get(":id/events") { _, context in
             let feed = try await shell.follow(JobNumber(try Self.number(context)))
-            return Self.lines(feed.map { item in
-                switch item {
-                case .idle: nil
-                case .event(let event): String(decoding: try ControlJSON.encode(event), as: UTF8.self)
-                }
-            })
+            return Self.lines(
+                feed.map { item in
+                    switch item {
+                    case .idle: nil
+                    case .event(let event): String(decoding: try ControlJSON.encode(event), as: UTF8.self)
+                    }
+                })
         }
         addPromptRoutes(to: routes)
     }

@@ -16,12 +16,13 @@ extension CoordinatorServer {
         routes.get { _, _ in try Response.json(WorkerList(workers: await shell.workerViews())) }
         routes.get(":id/directives") { _, context in
             let stream = try await shell.stream(of: WorkerID(try Self.number(context)))
-            return Self.lines(stream.map { item in
-                switch item {
-                case .keepAlive: nil
-                case .directive(let directive): String(decoding: try ControlJSON.encode(directive), as: UTF8.self)
-                }
-            })
+            return Self.lines(
+                stream.map { item in
+                    switch item {
+                    case .keepAlive: nil
+                    case .directive(let directive): String(decoding: try ControlJSON.encode(directive), as: UTF8.self)
+                    }
+                })
         }
         routes.post(":id/reports") { request, context in
             let id = WorkerID(try Self.number(context))

@@ -46,7 +46,8 @@ struct StepWork: Sendable {
         let tile = rows.count - 1 - task / heads
         let head = task % heads
         let own = rows[tile]
-        for pair in pairs where pair.queries.firstRow <= own.lowerBound && own.lowerBound < pair.queries.firstRow + pair.queries.chunk.length {
+        for pair in pairs
+        where pair.queries.firstRow <= own.lowerBound && own.lowerBound < pair.queries.firstRow + pair.queries.chunk.length {
             let position = pair.queries.chunk.start + own.lowerBound - pair.queries.firstRow
             let keys = pair.keys.chunk
             // The chunk-wide verdict may be `causal` where this tile sees nothing or everything.

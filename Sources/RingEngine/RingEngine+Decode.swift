@@ -31,7 +31,9 @@ extension RingEngine where Wire: ~Copyable {
         let tag = MessageTag(.queries, layer: layer, step: decode.tokens, piece: 0)
         try announce(.attend, layer: layer, tag: tag, to: others)
         for peer in others {
-            try post(layer: layer, receive: decode.partials.block(peer.index), peer, MessageTag(.partials, layer: layer, step: decode.tokens, piece: 0))
+            try post(
+                layer: layer, receive: decode.partials.block(peer.index), peer,
+                MessageTag(.partials, layer: layer, step: decode.tokens, piece: 0))
         }
         let start = MonotonicClock.now()
         try attendLocally(layer: layer, message: message, slot: rank.index)
@@ -43,7 +45,9 @@ extension RingEngine where Wire: ~Copyable {
         let total = decode.partials.floats(rank.index)
         for peer in others {
             let other = decode.partials.floats(peer.index)
-            if let head = partial(total).merge(partial(other)) { throw .nonFinite(layer: layer, rank: peer, step: decode.tokens, position: plan.tokens + decode.tokens, head: head) }
+            if let head = partial(total).merge(partial(other)) {
+                throw .nonFinite(layer: layer, rank: peer, step: decode.tokens, position: plan.tokens + decode.tokens, head: head)
+            }
         }
         out.copy(from: total.columns(0..<heads * layout.valueDim))
     }
@@ -64,7 +68,9 @@ extension RingEngine where Wire: ~Copyable {
         precondition(rank != Self.leader, "\(rank) leads decoding")
         while true {
             for layer in 0..<store.layers {
-                try post(layer: layer, receive: decode.queries.block(0), Self.leader, MessageTag(.queries, layer: layer, step: decode.tokens, piece: 0))
+                try post(
+                    layer: layer, receive: decode.queries.block(0), Self.leader,
+                    MessageTag(.queries, layer: layer, step: decode.tokens, piece: 0))
                 try awaitCompletions(1, layer: layer)
                 switch DecodeOrder(rawValue: decode.queries.header(0, DecodeHeader.order)) {
                 case .finish: return decode.tokens

@@ -66,7 +66,9 @@ extension RingEngine where Wire: ~Copyable {
         for peer in others {
             try post(layer: 0, receive: decode.barrier.block(peer.index), peer, MessageTag(.probe, layer: 0, step: 0, piece: 0))
         }
-        for peer in others { try post(layer: 0, send: decode.barrier.block(rank.index), peer, MessageTag(.probe, layer: 0, step: 0, piece: 0)) }
+        for peer in others {
+            try post(layer: 0, send: decode.barrier.block(rank.index), peer, MessageTag(.probe, layer: 0, step: 0, piece: 0))
+        }
         try awaitCompletions(2 * others.count, layer: 0, peersMayLeave: true)
     }
 }

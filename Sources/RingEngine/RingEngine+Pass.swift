@@ -56,7 +56,8 @@ extension RingEngine where Wire: ~Copyable {
         while run.pass.phase == .running {
             if let step = run.attending {
                 run.attending = nil
-                var report = StepReport(step: step, kvOwner: schedule[step].kvOwner, pairs: 0, computeSeconds: 0, exposedSeconds: run.waited)
+                var report = StepReport(
+                    step: step, kvOwner: schedule[step].kvOwner, pairs: 0, computeSeconds: 0, exposedSeconds: run.waited)
                 run.waited = 0
                 let start = MonotonicClock.now()
                 report.pairs = try compute(step, input, &run)
@@ -91,7 +92,8 @@ extension RingEngine where Wire: ~Copyable {
                 case .attend(let step, _): run.attending = step
                 case .finish: break
                 case .abort(let lost):
-                    throw .lost(lost, layer: run.layer, step: run.pass.stepsAttended, reason: wire.lossReason(of: lost) ?? "connection lost")
+                    throw .lost(
+                        lost, layer: run.layer, step: run.pass.stepsAttended, reason: wire.lossReason(of: lost) ?? "connection lost")
                 }
             }
         }

@@ -6,6 +6,9 @@ import RingTransport
 
 /// One rank of a ring: KV blocks, receive buffers, compute threads and the transport between ranks.
 public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
+    /// The way to the other ranks. It stands first because members end in order: its threads must have let go of the KV and
+    /// the buffers before those are unmapped, also when an error skips `close`.
+    public var wire: Wire
     /// Who owns which tokens of the prompt.
     public let plan: ShardPlan
     /// Shape of a KV block.
@@ -18,8 +21,6 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
     public let pool: ComputePool
     /// This rank's KV.
     public let store: KVStore
-    /// The way to the other ranks.
-    public var wire: Wire
     /// Asked between tasks; true makes the pass end with `cancelled`.
     public let isCancelled: @Sendable () -> Bool
     /// For tests that break the ring on purpose.

@@ -87,7 +87,9 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
                 let position = run.chunk.start + start
                 let (some, someLSE) = (out.rows(0..<count), lse.rows(0..<count))
                 if let bad = state.finish(rows: row..<row + count, out: some, lse: perHead) {
-                    throw .engine(.nonFinite(layer: 0, rank: engine.rank, step: engine.plan.world.count - 1, position: position + bad.row, head: bad.head))
+                    throw .engine(
+                        .nonFinite(
+                            layer: 0, rank: engine.rank, step: engine.plan.world.count - 1, position: position + bad.row, head: bad.head))
                 }
                 for token in 0..<count { for head in 0..<heads { someLSE[token, head] = perHead[head, token] } }
                 do throws(FormatError) { try body(position, some, someLSE) } catch { throw .format(error) }

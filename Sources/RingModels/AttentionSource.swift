@@ -70,17 +70,22 @@ public struct AttentionSource: Sendable {
         let key = try file.require("k", types: types)
         let value = try file.require("v", types: types)
         for tensor in [query, key, value] where tensor.shape.count != 3 {
-            throw .malformed("\(path): tensor \(tensor.name) has shape \(tensor.shape), expected three dimensions [tokens, heads, head_dim]")
+            throw .malformed(
+                "\(path): tensor \(tensor.name) has shape \(tensor.shape), expected three dimensions [tokens, heads, head_dim]")
         }
         guard query.type == key.type, key.type == value.type else {
-            throw .malformed("\(path): q, k and v are \(query.type.rawValue), \(key.type.rawValue) and \(value.type.rawValue); store all three as F32 or all as BF16")
+            throw .malformed(
+                "\(path): q, k and v are \(query.type.rawValue), \(key.type.rawValue) and \(value.type.rawValue); store all three as F32 or all as BF16"
+            )
         }
         guard query.shape[0] == key.shape[0], key.shape[0] == value.shape[0] else {
-            throw .malformed("\(path): q, k and v have \(query.shape[0]), \(key.shape[0]) and \(value.shape[0]) tokens; they must have as many")
+            throw .malformed(
+                "\(path): q, k and v have \(query.shape[0]), \(key.shape[0]) and \(value.shape[0]) tokens; they must have as many")
         }
         guard key.shape[1] == value.shape[1], key.shape[1] > 0, query.shape[1] % key.shape[1] == 0, query.shape[1] > 0 else {
             throw .malformed(
-                "\(path): q has \(query.shape[1]) heads, k \(key.shape[1]) and v \(value.shape[1]); k and v need as many heads, and their number must divide q's")
+                "\(path): q has \(query.shape[1]) heads, k \(key.shape[1]) and v \(value.shape[1]); k and v need as many heads, and their number must divide q's"
+            )
         }
         guard query.shape[2] == key.shape[2] else {
             throw .malformed("\(path): head_dim is \(query.shape[2]) in q and \(key.shape[2]) in k; they must be equal")

@@ -58,7 +58,8 @@ extension ModelRank where Wire: ~Copyable {
                 let share = Double(pairsDone) / Double(max(pairsInAll, 1))
                 progress(
                     PrefillProgress(
-                        layer: layer, layers: layers, step: step.step + 1, steps: steps, fraction: (Double(layer) + share) / Double(layers)))
+                        layer: layer, layers: layers, step: step.step + 1, steps: steps, fraction: (Double(layer) + share) / Double(layers))
+                )
             }
         } catch { throw .engine(error) }
         figures.computeSeconds += report.computeSeconds

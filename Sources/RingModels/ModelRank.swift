@@ -45,7 +45,9 @@ public struct ModelRank<Wire: RingWire & ~Copyable>: ~Copyable {
     let tokenState: TokenBuffers
 
     /// Shape of the engine that a model needs.
-    public static func shape(_ config: ModelConfig, plan: ShardPlan, element: ElementType, decodeTokensMax: Int) throws(KernelError) -> EngineShape {
+    public static func shape(_ config: ModelConfig, plan: ShardPlan, element: ElementType, decodeTokensMax: Int) throws(KernelError)
+        -> EngineShape
+    {
         let layout = try KVLayout(
             kvHeads: config.keyValueHeadCount, headDim: config.headDimension, valueDim: config.headDimension, element: element)
         return EngineShape(

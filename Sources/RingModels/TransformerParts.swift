@@ -53,7 +53,9 @@ struct TransformerParts: Sendable {
     }
 
     /// Queries, keys and values of a slice whose first token stands at `position`, rotated and normed as the family wants.
-    func project(layer: Int, hidden x: FloatRows, position: Int, queries: FloatRows, scratch: SliceScratch) throws(KernelError) -> (keys: FloatRows, values: FloatRows) {
+    func project(layer: Int, hidden x: FloatRows, position: Int, queries: FloatRows, scratch: SliceScratch) throws(KernelError) -> (
+        keys: FloatRows, values: FloatRows
+    ) {
         let block = weights.layers[layer]
         let rows = 0..<x.rows
         let normed = scratch.normed.rows(rows)

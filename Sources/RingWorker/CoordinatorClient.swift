@@ -113,7 +113,8 @@ struct CoordinatorClient: Sendable {
             throw SessionError.coordinatorGone("\(error)")
         }
         guard response.status == .ok else {
-            throw SessionError.turnedAway(Self.sentence(of: try await response.body.collect(upTo: WorkerLimits.answerBytes), response.status.code))
+            throw SessionError.turnedAway(
+                Self.sentence(of: try await response.body.collect(upTo: WorkerLimits.answerBytes), response.status.code))
         }
         var line = Data()
         for try await part in response.body {

@@ -23,23 +23,37 @@ struct AttendExecution {
         defer { pool.shutdown() }
         let source = try source(kernels)
         var rank = try prepare(source, plan: plan, kernels: kernels, pool: pool)
+        let driven: Result<Bool, ExecutionError>
+        do throws(ExecutionError) {
+            driven = .success(try drive(&rank, plan: plan, shape: source.shape, begun: begun, &summary))
+        } catch { driven = .failure(error) }
+        // Before anything else ends: the transport's thread reads KV memory until it is told to stop.
+        rank.engine.close()
+        let finished = try driven.get()
+        summary.isa = kernels.instructionSet.rawValue
+        return !finished || context.isCancelled() ? nil : summary
+    }
+
+    /// Loads, attends and writes; false when the job was cancelled before it began.
+    private func drive(
+        _ rank: inout AttentionRank<TCPTransport>, plan: ShardPlan, shape: AttentionSource.Shape, begun: Moment,
+        _ summary: inout WorkerSummary
+    ) throws(ExecutionError) -> Bool {
         do throws(ModelError) { try rank.load() } catch { throw ExecutionParts.error(error) }
         let owned = rank.engine.shard.tokenCount
         summary.tokensOwned = owned
-        summary.isa = kernels.instructionSet.rawValue
         summary.loadSeconds = MonotonicClock.now().seconds(since: begun)
-        guard context.awaitStart() else { return nil }
+        guard context.awaitStart() else { return false }
         let start = MonotonicClock.now()
         let pass: PassReport
         do throws(ModelError) {
             pass = try rank.attend { report(step: $0, plan: plan, owned: owned) }
         } catch { throw ExecutionParts.error(error) }
         summary.prefillSeconds = MonotonicClock.now().seconds(since: start)
-        try write(&rank, shape: source.shape)
+        try write(&rank, shape: shape)
         do throws(EngineError) { try rank.engine.barrier() } catch { throw ExecutionParts.error(error) }
-        fill(&summary, from: pass, counters: rank.engine.wire.counters, shape: source.shape)
-        rank.engine.close()
-        return context.isCancelled() ? nil : summary
+        fill(&summary, from: pass, counters: rank.engine.wire.counters, shape: shape)
+        return true
     }
 
     private func source(_ kernels: Kernels) throws(ExecutionError) -> AttentionSource {

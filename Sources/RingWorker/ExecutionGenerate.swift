@@ -28,6 +28,20 @@ struct GenerateExecution {
         summary.isa = kernels.instructionSet.rawValue
         summary.loadSeconds = MonotonicClock.now().seconds(since: begun)
         guard context.awaitStart() else { return nil }
+        let driven: Result<Void, ExecutionError>
+        do throws(ExecutionError) {
+            driven = .success(try drive(&model, prompt, &summary))
+        } catch { driven = .failure(error) }
+        // Before anything else ends: the transport's thread reads KV memory until it is told to stop.
+        model.engine.close()
+        try driven.get()
+        return context.isCancelled() ? nil : summary
+    }
+
+    /// Prefill, logits, decode, and the figures of all three.
+    private func drive(
+        _ model: inout ModelRank<TCPTransport>, _ prompt: [PromptChunk], _ summary: inout WorkerSummary
+    ) throws(ExecutionError) {
         do throws(ModelError) {
             let start = MonotonicClock.now()
             try model.prefill(prompt.map { $0.ids[...] }) { report(prefill: $0, owned: model.engine.shard.tokenCount) }
@@ -39,8 +53,6 @@ struct GenerateExecution {
         summary.decodeSeconds = MonotonicClock.now().seconds(since: decoding)
         do throws(EngineError) { try model.engine.barrier() } catch { throw ExecutionParts.error(error) }
         fill(&summary, from: model)
-        model.engine.close()
-        return context.isCancelled() ? nil : summary
     }
 
     private func prepare(plan: ShardPlan, kernels: Kernels, pool: ComputePool) throws(ExecutionError) -> ModelRank<TCPTransport> {

@@ -44,7 +44,8 @@ public struct MachineFacts: Sendable {
         memoryAvailableBytes = Self.kibibytes(memory["MemAvailable"])
         hugePages = (Int(memory["HugePages_Free"] ?? "") ?? 0, Int(memory["HugePages_Total"] ?? "") ?? 0)
         let transparent = Self.text("/sys/kernel/mm/transparent_hugepage/enabled") ?? ""
-        transparentHugePages = transparent.split(separator: " ").first { $0.hasPrefix("[") }.map { String($0.dropFirst().dropLast()) } ?? "none"
+        transparentHugePages =
+            transparent.split(separator: " ").first { $0.hasPrefix("[") }.map { String($0.dropFirst().dropLast()) } ?? "none"
         lockedMemoryLimit = Self.lockedMemoryLimit()
         rdmaDevices = Self.list("/sys/class/infiniband").sorted()
     }

@@ -38,7 +38,7 @@ public struct WorkerSession: Sendable {
             group.addTask {
                 do {
                     try await client.readDirectives(of: worker) { directive in await runner.obey(directive) }
-                } catch where error is SessionError || error is CancellationError {
+                } catch  where error is SessionError || error is CancellationError {
                     throw error
                 } catch {
                     throw SessionError.coordinatorGone("\(error)")
@@ -132,13 +132,16 @@ private actor JobRunner {
             outbox.put(.failed(assignment.job, .internalError, message: "it has a job already", lostRank: nil))
             return
         }
-        fetching = (assignment.job, Task {
-            do {
-                begin(assignment, prompt: try await prompt(for: assignment))
-            } catch {
-                fail(assignment.job, "cannot fetch its part of the prompt: \(error)")
+        fetching = (
+            assignment.job,
+            Task {
+                do {
+                    begin(assignment, prompt: try await prompt(for: assignment))
+                } catch {
+                    fail(assignment.job, "cannot fetch its part of the prompt: \(error)")
+                }
             }
-        })
+        )
     }
 
     private func prompt(for assignment: Assignment) async throws -> [PromptChunk] {

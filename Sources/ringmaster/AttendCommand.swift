@@ -56,9 +56,12 @@ struct AttendCommand: AsyncParsableCommand {
         for (name, width) in [("head_dim", shape.headDim), ("v_dim", shape.valueDim)] where !Self.takes(width) {
             throw CommandError.failed("\(name) is \(width) in the input: it must be a multiple of 8 from 32 to 256")
         }
-        try MemoryCheck.run(workers: cluster.workers) { () throws(ExecutionError) in try MemoryEstimate(attend: spec, workers: cluster.workers) }
+        try MemoryCheck.run(workers: cluster.workers) { () throws(ExecutionError) in
+            try MemoryEstimate(attend: spec, workers: cluster.workers)
+        }
         let result = try AttendResult(for: &spec, output: output, verifyRows: verifyRows)
-        let follower = JobFollower(spec: .attend(spec), workers: cluster.workers, threads: cluster.threads, prompt: [], verbose: cluster.verbose)
+        let follower = JobFollower(
+            spec: .attend(spec), workers: cluster.workers, threads: cluster.threads, prompt: [], verbose: cluster.verbose)
         let summaries: [WorkerSummary]
         let outcome: OracleCheck.Outcome?
         do {
@@ -71,7 +74,9 @@ struct AttendCommand: AsyncParsableCommand {
         }
         report(summaries, outcome, spec)
         if let outcome, !outcome.holds {
-            throw CommandError.failed("the result is off: max_abs_error \(outcome.maxAbsError) over \(outcome.rows) rows is above \(outcome.bar)")
+            throw CommandError.failed(
+                "the result is off: max_abs_error \(scientific(outcome.maxAbsError)) over \(outcome.rows) rows is above the bar of \(scientific(outcome.bar)): "
+                    + "run ringmaster verify, and report the two if it fails too")
         }
     }
 
@@ -94,10 +99,13 @@ struct AttendCommand: AsyncParsableCommand {
             return
         }
         Console.message(
-            "attention over \(grouped(spec.shape.tokens)) tokens, \(spec.shape.heads) heads in \(fixed(seconds, 3)) s, \(fixed(gflops, 1)) GFLOP/s")
+            "attention over \(grouped(spec.shape.tokens)) tokens, \(spec.shape.heads) heads in \(fixed(seconds, 3)) s, \(fixed(gflops, 1)) GFLOP/s"
+        )
         Console.message(workerTable(summaries))
         if let outcome {
-            Console.message("max_abs_error \(outcome.maxAbsError) over \(outcome.rows) rows (bar \(outcome.bar)), lse \(outcome.maxAbsErrorLSE)")
+            Console.message(
+                "max_abs_error \(scientific(outcome.maxAbsError)) over \(outcome.rows) rows (bar \(scientific(outcome.bar))), "
+                    + "of lse \(scientific(outcome.maxAbsErrorLSE))")
         }
     }
 }
@@ -106,7 +114,9 @@ struct AttendCommand: AsyncParsableCommand {
 struct AttendInput: ParsableArguments {
     @Option(help: ArgumentHelp("Safetensors file with q, k and v.", valueName: "file"))
     var input: String?
-    @Option(help: ArgumentHelp("Instead of a file: tokens of a seeded problem.", valueName: "n"), transform: { try TokenCount(parsing: $0).value })
+    @Option(
+        help: ArgumentHelp("Instead of a file: tokens of a seeded problem.", valueName: "n"),
+        transform: { try TokenCount(parsing: $0).value })
     var tokens: Int?
     @Option(help: ArgumentHelp("Query heads of a seeded problem.", valueName: "n"))
     var heads: Int = 8

@@ -58,7 +58,8 @@ struct BenchAttention: ParsableCommand {
         } else {
             Console.out(
                 "\(fixed(result.gflops, 1)) GFLOP/s, \(fixed(100 * result.peakFraction, 1))% of the \(fixed(result.peakGflops, 1)) GFLOP/s that "
-                    + "\(threads) thread\(threads == 1 ? "" : "s") of \(result.instructionSet.rawValue) reached in this run (\(fixed(result.seconds, 3)) s)\n")
+                    + "\(threads) thread\(threads == 1 ? "" : "s") of \(result.instructionSet.rawValue) reached in this run (\(fixed(result.seconds, 3)) s)\n"
+            )
         }
     }
 }

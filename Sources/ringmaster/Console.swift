@@ -58,6 +58,9 @@ func fixed(_ value: Double, _ digits: Int) -> String {
     value.isFinite ? String(format: "%.\(digits)f", locale: Locale(identifier: "en_US_POSIX"), value) : "-"
 }
 
+/// `1.73e-07`.
+func scientific(_ value: Double) -> String { String(format: "%.2e", locale: Locale(identifier: "en_US_POSIX"), value) }
+
 /// `1,048,576`.
 func grouped(_ count: Int) -> String {
     let digits = String(count.magnitude)

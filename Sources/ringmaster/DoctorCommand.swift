@@ -8,7 +8,8 @@ import RingTransport
 import RingWorker
 
 struct DoctorCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "doctor", abstract: "Say whether this machine is ready, and what to do where it is not.")
+    static let configuration = CommandConfiguration(
+        commandName: "doctor", abstract: "Say whether this machine is ready, and what to do where it is not.")
 
     @Flag(help: "Print it as JSON.")
     var json = false

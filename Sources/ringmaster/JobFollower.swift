@@ -104,15 +104,16 @@ func exposedFraction(_ summaries: [WorkerSummary]) -> Double {
 
 /// The figures of every worker for `--json`.
 func workerObjects(_ summaries: [WorkerSummary]) -> JSONValue {
-    .array(summaries.map { summary in
-        [
-            "rank": .integer(Int64(summary.rank)), "tokens": .integer(Int64(summary.tokensOwned)),
-            "load_seconds": .number(summary.loadSeconds), "prefill_seconds": .number(summary.prefillSeconds),
-            "decode_seconds": .number(summary.decodeSeconds), "compute_seconds": .number(summary.computeSeconds),
-            "exposed_seconds": .number(summary.exposedSeconds), "bytes_sent": .integer(Int64(summary.bytesSent)),
-            "bytes_received": .integer(Int64(summary.bytesReceived)), "flops": .number(summary.flops),
-            "steps": .integer(Int64(summary.steps)), "peak_resident_bytes": .integer(Int64(summary.peakResidentBytes)),
-            "retransmissions": .integer(Int64(summary.retransmissions)), "isa": .string(summary.isa),
-        ]
-    })
+    .array(
+        summaries.map { summary in
+            [
+                "rank": .integer(Int64(summary.rank)), "tokens": .integer(Int64(summary.tokensOwned)),
+                "load_seconds": .number(summary.loadSeconds), "prefill_seconds": .number(summary.prefillSeconds),
+                "decode_seconds": .number(summary.decodeSeconds), "compute_seconds": .number(summary.computeSeconds),
+                "exposed_seconds": .number(summary.exposedSeconds), "bytes_sent": .integer(Int64(summary.bytesSent)),
+                "bytes_received": .integer(Int64(summary.bytesReceived)), "flops": .number(summary.flops),
+                "steps": .integer(Int64(summary.steps)), "peak_resident_bytes": .integer(Int64(summary.peakResidentBytes)),
+                "retransmissions": .integer(Int64(summary.retransmissions)), "isa": .string(summary.isa),
+            ]
+        })
 }

@@ -19,7 +19,9 @@ struct LoadedModel: Sendable {
         guard let type = try? FileManager.default.attributesOfItem(atPath: folder)[.type] as? FileAttributeType else {
             throw .failed("there is no model folder \(path): give --model a folder with config.json and safetensors")
         }
-        guard type == .typeDirectory || type == .typeSymbolicLink else { throw .failed("--model \(path) is a file: give the folder that holds it") }
+        guard type == .typeDirectory || type == .typeSymbolicLink else {
+            throw .failed("--model \(path) is a file: give the folder that holds it")
+        }
         self.folder = folder
         config = try reading { () throws(FormatError) in try ModelConfig(folder: folder) }
         generation = try reading { () throws(FormatError) in try GenerationConfig(folder: folder) }
@@ -48,13 +50,15 @@ struct LoadedModel: Sendable {
     func check(_ prompt: [UInt32], maxTokens: Int, allowLonger: Bool) throws(CommandError) {
         if prompt.isEmpty { throw .failed("the prompt is empty: a prompt has at least one token") }
         if let place = prompt.firstIndex(where: { $0 >= UInt32(clamping: config.vocabularySize) }) {
-            throw .failed("token \(place) of the prompt is \(prompt[place]), but the model's vocabulary has \(config.vocabularySize) tokens")
+            throw .failed(
+                "token \(place) of the prompt is \(prompt[place]), but the model's vocabulary has \(config.vocabularySize) tokens")
         }
         let length = prompt.count + maxTokens
         if length > config.contextLength && !allowLonger {
             let parts = prompt.count > config.contextLength ? "the prompt has \(prompt.count)" : "prompt and answer have \(length)"
-            throw .failed("\(parts) tokens, more than the model's max_position_embeddings of \(config.contextLength): "
-                + "shorten it, lower --max-tokens, or accept what comes with --allow-longer")
+            throw .failed(
+                "\(parts) tokens, more than the model's max_position_embeddings of \(config.contextLength): "
+                    + "shorten it, lower --max-tokens, or accept what comes with --allow-longer")
         }
     }
 }

@@ -5,11 +5,14 @@ import Foundation
 import RingFormats
 
 struct ModelInspect: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "inspect", abstract: "Say what a checkpoint is and what its contexts cost.")
+    static let configuration = CommandConfiguration(
+        commandName: "inspect", abstract: "Say what a checkpoint is and what its contexts cost.")
 
     @Argument(help: ArgumentHelp("Folder of a Hugging Face checkpoint.", valueName: "dir"))
     var folder: String
-    @Option(help: ArgumentHelp("Say what a context of this many tokens costs.", valueName: "n"), transform: { try TokenCount(parsing: $0).value })
+    @Option(
+        help: ArgumentHelp("Say what a context of this many tokens costs.", valueName: "n"),
+        transform: { try TokenCount(parsing: $0).value })
     var tokens: Int?
     @Flag(help: "Print it as JSON.")
     var json = false
@@ -48,7 +51,10 @@ struct ModelInspect: ParsableCommand {
             ("parameters", grouped(parameters)),
             ("checkpoint", "\(humanBytes(model.checkpoint.byteCount)), \(config.storedType?.rawValue ?? "type not stated")"),
             ("KV of a token", "\(humanBytes(tokenBytes)) in f32, \(humanBytes(tokenBytes / 2)) in bf16"),
-            ("KV of \(grouped(length)) tokens", "\(humanBytes(tokenBytes * length)) in f32, \(humanBytes(tokenBytes / 2 * length)) in bf16"),
+            (
+                "KV of \(grouped(length)) tokens",
+                "\(humanBytes(tokenBytes * length)) in f32, \(humanBytes(tokenBytes / 2 * length)) in bf16"
+            ),
             ("tokenizer", model.tokenizer == nil ? "none: prompts must be token ids" : "tokenizer.json"),
         ]
         let width = lines.map(\.0.count).max() ?? 0

@@ -32,7 +32,9 @@ struct ProgressBar {
         guard isVisible || isVerbose, drawn.map({ now - $0 >= pause || done >= total }) ?? true else { return }
         drawn = now
         // What is loaded are layers: tokens and their rate mean nothing yet.
-        let line = progress.phase == .loading ? "loading layer \(progress.layer) of \(progress.layers)"
+        let line =
+            progress.phase == .loading
+            ? "loading layer \(progress.layer) of \(progress.layers)"
             : Self.line(phase, done: done, total: total, seconds: seconds(now - phaseStarted), width: Console.width)
         if isVisible {
             Console.raw("\r\u{1B}[K" + line)

@@ -56,8 +56,9 @@ enum Entry {
             return 0
         case .validationFailure:
             Console.error(Ringmaster.message(for: error))
-            let usage = Ringmaster.fullMessage(for: error).split(separator: "\n").first { $0.hasPrefix("Usage:") }
-            if let usage { Console.message(String(usage)) }
+            // What follows the sentence: the usage line and where to find help.
+            let lines = Ringmaster.fullMessage(for: error).split(separator: "\n").drop { !$0.hasPrefix("Usage:") }
+            if !lines.isEmpty { Console.message(lines.joined(separator: "\n")) }
             return 2
         default:
             Console.error("\(error)")

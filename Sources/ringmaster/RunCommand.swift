@@ -71,8 +71,9 @@ struct RunCommand: AsyncParsableCommand {
     private func createLogits(at path: String, for spec: inout GenerateSpec, _ model: LoadedModel) throws {
         let absolute = absolutePath(path)
         for rows in logitsRows ?? [] where rows.start + rows.count > spec.promptTokenCount {
-            throw CommandError.usage("--logits-rows asks for position \(rows.start + rows.count - 1), but the prompt has "
-                + "\(spec.promptTokenCount) tokens, counted from 0")
+            throw CommandError.usage(
+                "--logits-rows asks for position \(rows.start + rows.count - 1), but the prompt has "
+                    + "\(spec.promptTokenCount) tokens, counted from 0")
         }
         let rows = logitsRows?.reduce(0) { $0 + $1.count } ?? spec.promptTokenCount
         _ = try reading { () throws(FormatError) in

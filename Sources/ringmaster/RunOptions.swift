@@ -115,8 +115,10 @@ enum RowList {
         var end = 0
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
-            guard ends.count <= 2, let first = ends[0], let last = ends[ends.count - 1], first >= end, last >= first, last < Limits.tokens else {
-                throw ValidationError("rows are written 0,5,100-200, ascending and without overlap; \(String(part).debugDescription) is not")
+            guard ends.count <= 2, let first = ends[0], let last = ends[ends.count - 1], first >= end, last >= first, last < Limits.tokens
+            else {
+                throw ValidationError(
+                    "rows are written 0,5,100-200, ascending and without overlap; \(String(part).debugDescription) is not")
             }
             ranges.append(RowRange(start: first, count: last - first + 1))
             end = last + 1

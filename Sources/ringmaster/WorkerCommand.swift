@@ -52,7 +52,7 @@ struct WorkerCommand: AsyncParsableCommand {
         let session = WorkerSession(coordinator: coordinator, token: token, registration: registration, listener: listener)
         do {
             try await session.run(EngineExecutor())
-        } catch where Task.isCancelled {
+        } catch  where Task.isCancelled {
             // SIGTERM is how a cluster ends its workers: nothing to tell.
         } catch let error as SessionError {
             throw CommandError.tryAgain(error.description)

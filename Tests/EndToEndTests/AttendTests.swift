@@ -3,88 +3,101 @@
 import Foundation
 import Testing
 
-@Suite("Attend", .serialized, .timeLimit(.minutes(10)))
-struct AttendTests {
-    @Test(
-        "seeded problems of every kind of head hold against double precision",
-        arguments: [
-            ["--heads", "4", "--head-dim", "128"], ["--heads", "8", "--kv-heads", "2", "--head-dim", "64"],
-            ["--heads", "4", "--kv-heads", "1", "--head-dim", "32", "--v-dim", "256"],
-            ["--heads", "2", "--head-dim", "72", "--dtype", "bf16"], ["--heads", "2", "--head-dim", "64", "--no-causal"],
-            ["--heads", "2", "--head-dim", "64", "--kv-dtype", "bf16"], ["--heads", "2", "--head-dim", "64", "--scale", "0.3"],
-        ], [1, 3])
-    func seeded(shape: [String], workers: Int) async throws {
-        let outcome = try await Binary.run(
-            ["attend", "--tokens", "1000", "--seed", "7", "--workers", "\(workers)", "--verify-rows", "8", "--json"] + shape)
-        #expect(outcome.code == 0, "\(shape) over \(workers): \(outcome.err)")
-        let json = outcome.json
-        #expect(json["tokens"] as? Int == 1000 && json["workers"] as? Int == workers)
-        #expect((json["max_abs_error"] as? Double ?? 1) <= (json["error_bar"] as? Double ?? 0), "\(outcome.out)")
-        #expect((json["gflops"] as? Double ?? 0) > 0 && (json["seconds"] as? Double ?? 0) > 0)
-        #expect((0...1).contains(json["exposed_communication_fraction"] as? Double ?? -1))
-    }
-
-    @Test("one token, and fewer tokens than workers", arguments: [1, 2, 4, 5, 129])
-    func small(tokens: Int) async throws {
-        let outcome = try await Binary.run(
-            ["attend", "--tokens", "\(tokens)", "--heads", "2", "--head-dim", "64", "--workers", "5", "--verify-rows", "\(tokens)", "--json"])
-        #expect(outcome.code == 0, "\(outcome.err)")
-        #expect((outcome.json["max_abs_error"] as? Double ?? 1) < 1e-5, "\(outcome.out)")
-    }
-
-    @Test("q, k and v of a file give out and lse of the definition")
-    func file() async throws {
-        try await withFolder { folder in
-            let (tokens, heads, kvHeads, width, valueWidth) = (70, 4, 2, 32, 40)
-            let q = numbers(tokens * heads * width, 1), k = numbers(tokens * kvHeads * width, 2), v = numbers(tokens * kvHeads * valueWidth, 3)
-            try Tensors.write(
-                [("q", [tokens, heads, width], q), ("k", [tokens, kvHeads, width], k), ("v", [tokens, kvHeads, valueWidth], v)],
-                to: folder + "/in.safetensors")
+extension EndToEnd {
+    @Suite("Attend", .timeLimit(.minutes(10)))
+    struct AttendTests {
+        @Test(
+            "seeded problems of every kind of head hold against double precision",
+            arguments: [
+                ["--heads", "4", "--head-dim", "128"], ["--heads", "8", "--kv-heads", "2", "--head-dim", "64"],
+                ["--heads", "4", "--kv-heads", "1", "--head-dim", "32", "--v-dim", "256"],
+                ["--heads", "2", "--head-dim", "72", "--dtype", "bf16"], ["--heads", "2", "--head-dim", "64", "--no-causal"],
+                ["--heads", "2", "--head-dim", "64", "--kv-dtype", "bf16"], ["--heads", "2", "--head-dim", "64", "--scale", "0.3"],
+            ], [1, 3])
+        func seeded(shape: [String], workers: Int) async throws {
             let outcome = try await Binary.run(
-                ["attend", "--input", folder + "/in.safetensors", "--output", folder + "/out.safetensors", "--workers", "3"])
-            #expect(outcome.code == 0 && outcome.out.isEmpty, "\(outcome.err)")
-            let result = try Tensors(path: folder + "/out.safetensors")
-            #expect(result.shape("out") == [tokens, heads, valueWidth] && result.shape("lse") == [tokens, heads])
-            for row in [0, 1, 33, 69] {
-                for head in 0..<heads {
-                    let query = q[(row * heads + head) * width..<(row * heads + head + 1) * width]
-                    let scores = (0...row).map { key -> Double in
-                        let first = (key * kvHeads + head / 2) * width
-                        return zip(query, k[first..<first + width]).reduce(0) { $0 + Double($1.0) * Double($1.1) } / Double(width).squareRoot()
-                    }
-                    let sum = scores.reduce(0) { $0 + exp($1) }
-                    #expect(abs(Double(result.row("lse", row)[head]) - log(sum)) < 1e-5)
-                    for place in [0, valueWidth - 1] {
-                        let exact = (0...row).reduce(0.0) { $0 + exp(scores[$1]) / sum * Double(v[($1 * kvHeads + head / 2) * valueWidth + place]) }
-                        #expect(abs(Double(result.row("out", row)[head * valueWidth + place]) - exact) < 1e-5, "row \(row) head \(head)")
+                ["attend", "--tokens", "1000", "--seed", "7", "--workers", "\(workers)", "--verify-rows", "8", "--json"] + shape)
+            #expect(outcome.code == 0, "\(shape) over \(workers): \(outcome.err)")
+            let json = outcome.json
+            #expect(json["tokens"] as? Int == 1000 && json["workers"] as? Int == workers)
+            #expect((json["max_abs_error"] as? Double ?? 1) <= (json["error_bar"] as? Double ?? 0), "\(outcome.out)")
+            #expect((json["gflops"] as? Double ?? 0) > 0 && (json["seconds"] as? Double ?? 0) > 0)
+            #expect((0...1).contains(json["exposed_communication_fraction"] as? Double ?? -1))
+        }
+
+        @Test("one token, and fewer tokens than workers", arguments: [1, 2, 4, 5, 129])
+        func small(tokens: Int) async throws {
+            let outcome = try await Binary.run(
+                [
+                    "attend", "--tokens", "\(tokens)", "--heads", "2", "--head-dim", "64", "--workers", "5", "--verify-rows", "\(tokens)",
+                    "--json",
+                ])
+            #expect(outcome.code == 0, "\(outcome.err)")
+            #expect((outcome.json["max_abs_error"] as? Double ?? 1) < 1e-5, "\(outcome.out)")
+        }
+
+        @Test("q, k and v of a file give out and lse of the definition")
+        func file() async throws {
+            try await withFolder { folder in
+                let (tokens, heads, kvHeads, width, valueWidth) = (70, 4, 2, 32, 40)
+                let q = numbers(tokens * heads * width, 1), k = numbers(tokens * kvHeads * width, 2),
+                    v = numbers(tokens * kvHeads * valueWidth, 3)
+                try Tensors.write(
+                    [("q", [tokens, heads, width], q), ("k", [tokens, kvHeads, width], k), ("v", [tokens, kvHeads, valueWidth], v)],
+                    to: folder + "/in.safetensors")
+                let outcome = try await Binary.run(
+                    ["attend", "--input", folder + "/in.safetensors", "--output", folder + "/out.safetensors", "--workers", "3"])
+                #expect(outcome.code == 0 && outcome.out.isEmpty, "\(outcome.err)")
+                let result = try Tensors(path: folder + "/out.safetensors")
+                #expect(result.shape("out") == [tokens, heads, valueWidth] && result.shape("lse") == [tokens, heads])
+                for row in [0, 1, 33, 69] {
+                    for head in 0..<heads {
+                        let query = q[(row * heads + head) * width..<(row * heads + head + 1) * width]
+                        let scores = (0...row).map { key -> Double in
+                            let first = (key * kvHeads + head / 2) * width
+                            return zip(query, k[first..<first + width]).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+                                / Double(width).squareRoot()
+                        }
+                        let sum = scores.reduce(0) { $0 + exp($1) }
+                        #expect(abs(Double(result.row("lse", row)[head]) - log(sum)) < 1e-5)
+                        for place in [0, valueWidth - 1] {
+                            let exact = (0...row).reduce(0.0) {
+                                $0 + exp(scores[$1]) / sum * Double(v[($1 * kvHeads + head / 2) * valueWidth + place])
+                            }
+                            #expect(
+                                abs(Double(result.row("out", row)[head * valueWidth + place]) - exact) < 1e-5, "row \(row) head \(head)")
+                        }
                     }
                 }
+                #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["in.safetensors", "out.safetensors"])
             }
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["in.safetensors", "out.safetensors"])
         }
-    }
 
-    @Test("NaN in the input is named with its tensor and token, and no output is left")
-    func notFinite() async throws {
-        try await withFolder { folder in
-            var k = numbers(64 * 64, 2)
-            k[37 * 64 + 5] = .nan
-            try Tensors.write(
-                [("q", [64, 1, 64], numbers(64 * 64, 1)), ("k", [64, 1, 64], k), ("v", [64, 1, 64], numbers(64 * 64, 3))], to: folder + "/in.safetensors")
-            let outcome = try await Binary.run(
-                ["attend", "--input", folder + "/in.safetensors", "--output", folder + "/out.safetensors", "--workers", "2"])
-            #expect(outcome.code == 1)
-            #expect(outcome.errors.count == 1 && outcome.errors[0].contains("tensor k") && outcome.errors[0].contains("37"), "\(outcome.err)")
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["in.safetensors"])
+        @Test("NaN in the input is named with its tensor and token, and no output is left")
+        func notFinite() async throws {
+            try await withFolder { folder in
+                var k = numbers(64 * 64, 2)
+                k[37 * 64 + 5] = .nan
+                try Tensors.write(
+                    [("q", [64, 1, 64], numbers(64 * 64, 1)), ("k", [64, 1, 64], k), ("v", [64, 1, 64], numbers(64 * 64, 3))],
+                    to: folder + "/in.safetensors")
+                let outcome = try await Binary.run(
+                    ["attend", "--input", folder + "/in.safetensors", "--output", folder + "/out.safetensors", "--workers", "2"])
+                #expect(outcome.code == 1)
+                #expect(
+                    outcome.errors.count == 1 && outcome.errors[0].contains("tensor k") && outcome.errors[0].contains("37"),
+                    "\(outcome.err)")
+                #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["in.safetensors"])
+            }
         }
-    }
 
-    /// Numbers between -2 and 2 that any language can make.
-    private func numbers(_ count: Int, _ seed: UInt64) -> [Float] {
-        var state = seed
-        return (0..<count).map { _ in
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Float(Int64(bitPattern: state >> 33) % 4001 - 2000) / 1000
+        /// Numbers between -2 and 2 that any language can make.
+        private func numbers(_ count: Int, _ seed: UInt64) -> [Float] {
+            var state = seed
+            return (0..<count).map { _ in
+                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                return Float(Int64(bitPattern: state >> 33) % 4001 - 2000) / 1000
+            }
         }
     }
 }

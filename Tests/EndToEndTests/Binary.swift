@@ -2,6 +2,10 @@
 
 import Foundation
 import Synchronization
+import Testing
+
+/// All suites here run one test at a time: each starts several processes and some look at the clock.
+@Suite("End to end", .serialized) enum EndToEnd {}
 
 /// The program under test.
 enum Binary {
@@ -136,7 +140,8 @@ func withFolder<Result>(_ body: (String) async throws -> Result) async throws ->
 func processes(mentioning text: String) -> [String] {
     let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
     return entries.filter { Int($0) != nil }.compactMap { entry in
-        let line = String(decoding: (FileManager.default.contents(atPath: "/proc/\(entry)/cmdline") ?? Data()).map { $0 == 0 ? 32 : $0 }, as: UTF8.self)
+        let line = String(
+            decoding: (FileManager.default.contents(atPath: "/proc/\(entry)/cmdline") ?? Data()).map { $0 == 0 ? 32 : $0 }, as: UTF8.self)
         return line.contains(text) ? "\(entry) \(line)" : nil
     }
 }

@@ -3,72 +3,75 @@
 import Foundation
 import Testing
 
-@Suite("Looking", .serialized, .timeLimit(.minutes(10)))
-struct InspectionTests {
-    @Test("version")
-    func version() async throws {
-        let text = try await Binary.run(["version"])
-        #expect(text.code == 0 && text.out.hasPrefix("ringmaster "))
-        #expect((try await Binary.run(["version", "--json"])).json["version"] is String)
-    }
-
-    @Test("doctor says ok or warn for every part of the machine")
-    func doctor() async throws {
-        let text = try await Binary.run(["doctor"])
-        #expect(text.code == 0, "\(text.err)")
-        let marks = text.out.split(separator: "\n").filter { !$0.hasPrefix("    ") }
-        #expect(marks.count >= 8 && marks.allSatisfy { $0.hasPrefix("ok ") || $0.hasPrefix("warn ") }, "\(text.out)")
-        let json = (try await Binary.run(["doctor", "--json"])).json
-        #expect(json["isa"] is String && (json["cpus"] as? Int ?? 0) >= 1 && (json["memory_bytes"] as? Int ?? 0) > 0)
-        #expect((json["findings"] as? [[String: String]])?.count == marks.count)
-        let slow = try await Binary.run(["doctor"], environment: ["RINGMASTER_ISA": "scalar"])
-        #expect(slow.out.contains("warn  kernels"), "\(slow.out)")
-    }
-
-    @Test("model inspect knows the demo model")
-    func inspect() async throws {
-        let model = try await Needle.shared.model()
-        let outcome = try await Binary.run(["model", "inspect", model, "--tokens", "1M", "--json"])
-        let json = outcome.json
-        #expect(outcome.code == 0 && json["family"] as? String == "LlamaForCausalLM", "\(outcome.err)")
-        #expect((json["parameters"] as? Int ?? 0) > 10_000 && json["tokens"] as? Int == 1 << 20)
-        let token = (json["kv_bytes_per_token"] as? [String: Int])?["f32"] ?? 0
-        let perToken = (json["layers"] as? Int ?? 0) * (json["kv_heads"] as? Int ?? 0) * (json["head_dim"] as? Int ?? 0) * 8
-        #expect(token == perToken && (json["kv_bytes"] as? [String: Int])?["f32"] == token << 20, "\(outcome.out)")
-        #expect((try await Binary.run(["model", "inspect", model])).out.contains("parameters"))
-    }
-
-    @Test("bench attention measures against a peak of the same run", arguments: ["f32", "bf16"])
-    func bench(dtype: String) async throws {
-        let outcome = try await Binary.run(["bench", "attention", "--tokens", "1024", "--head-dim", "64", "--dtype", dtype, "--json"])
-        #expect(outcome.code == 0, "\(outcome.err)")
-        for name in ["gflops", "peak_gflops", "peak_fraction", "seconds"] {
-            #expect((outcome.json[name] as? Double ?? 0) > 0, "\(name): \(outcome.out)")
+extension EndToEnd {
+    @Suite("Looking", .timeLimit(.minutes(10)))
+    struct InspectionTests {
+        @Test("version")
+        func version() async throws {
+            let text = try await Binary.run(["version"])
+            #expect(text.code == 0 && text.out.hasPrefix("ringmaster "))
+            #expect((try await Binary.run(["version", "--json"])).json["version"] is String)
         }
-        #expect(outcome.json["isa"] is String)
-    }
 
-    @Test("verify holds every shape against its bar")
-    func verify() async throws {
-        let outcome = try await Binary.run(["verify", "--worlds", "1,3", "--json"])
-        #expect(outcome.code == 0, "\(outcome.err)")
-        let cases = outcome.json["cases"] as? [[String: Any]] ?? []
-        #expect(cases.count == 4 && cases.allSatisfy { $0["ok"] as? Bool == true }, "\(outcome.out)")
-    }
+        @Test("doctor says ok or warn for every part of the machine")
+        func doctor() async throws {
+            let text = try await Binary.run(["doctor"])
+            #expect(text.code == 0, "\(text.err)")
+            let marks = text.out.split(separator: "\n").filter { !$0.hasPrefix("    ") }
+            #expect(marks.count >= 8 && marks.allSatisfy { $0.hasPrefix("ok ") || $0.hasPrefix("warn ") }, "\(text.out)")
+            let json = (try await Binary.run(["doctor", "--json"])).json
+            #expect(json["isa"] is String && (json["cpus"] as? Int ?? 0) >= 1 && (json["memory_bytes"] as? Int ?? 0) > 0)
+            #expect((json["findings"] as? [[String: String]])?.count == marks.count)
+            let slow = try await Binary.run(["doctor"], environment: ["RINGMASTER_ISA": "scalar"])
+            #expect(slow.out.contains("warn  kernels"), "\(slow.out)")
+        }
 
-    @Test("make-needle and make-haystack give the same bytes for the same seed")
-    func deterministic() async throws {
-        try await withFolder { folder in
-            for name in ["a", "b"] {
-                #expect((try await Binary.run(["model", "make-needle", "--output", "\(folder)/\(name)", "--seed", "5"])).code == 0)
-                let made = try await Binary.run([
-                    "model", "make-haystack", "--model", "\(folder)/\(name)", "--tokens", "1k", "--task", "chain", "--seed", "3", "--output",
-                    "\(folder)/\(name).txt", "--json",
-                ])
-                #expect(made.code == 0 && made.json["tokens"] as? Int == 1024, "\(made.err)")
+        @Test("model inspect knows the demo model")
+        func inspect() async throws {
+            let model = try await Needle.shared.model()
+            let outcome = try await Binary.run(["model", "inspect", model, "--tokens", "1M", "--json"])
+            let json = outcome.json
+            #expect(outcome.code == 0 && json["family"] as? String == "LlamaForCausalLM", "\(outcome.err)")
+            #expect((json["parameters"] as? Int ?? 0) > 10_000 && json["tokens"] as? Int == 1 << 20)
+            let token = (json["kv_bytes_per_token"] as? [String: Int])?["f32"] ?? 0
+            let perToken = (json["layers"] as? Int ?? 0) * (json["kv_heads"] as? Int ?? 0) * (json["head_dim"] as? Int ?? 0) * 8
+            #expect(token == perToken && (json["kv_bytes"] as? [String: Int])?["f32"] == token << 20, "\(outcome.out)")
+            #expect((try await Binary.run(["model", "inspect", model])).out.contains("parameters"))
+        }
+
+        @Test("bench attention measures against a peak of the same run", arguments: ["f32", "bf16"])
+        func bench(dtype: String) async throws {
+            let outcome = try await Binary.run(["bench", "attention", "--tokens", "1024", "--head-dim", "64", "--dtype", dtype, "--json"])
+            #expect(outcome.code == 0, "\(outcome.err)")
+            for name in ["gflops", "peak_gflops", "peak_fraction", "seconds"] {
+                #expect((outcome.json[name] as? Double ?? 0) > 0, "\(name): \(outcome.out)")
             }
-            for file in ["/model.safetensors", "/tokenizer.json", ".txt"] {
-                #expect(FileManager.default.contentsEqual(atPath: folder + "/a" + file, andPath: folder + "/b" + file), "\(file)")
+            #expect(outcome.json["isa"] is String)
+        }
+
+        @Test("verify holds every shape against its bar")
+        func verify() async throws {
+            let outcome = try await Binary.run(["verify", "--worlds", "1,3", "--json"])
+            #expect(outcome.code == 0, "\(outcome.err)")
+            let cases = outcome.json["cases"] as? [[String: Any]] ?? []
+            #expect(cases.count == 4 && cases.allSatisfy { $0["ok"] as? Bool == true }, "\(outcome.out)")
+        }
+
+        @Test("make-needle and make-haystack give the same bytes for the same seed")
+        func deterministic() async throws {
+            try await withFolder { folder in
+                for name in ["a", "b"] {
+                    #expect((try await Binary.run(["model", "make-needle", "--output", "\(folder)/\(name)", "--seed", "5"])).code == 0)
+                    let made = try await Binary.run([
+                        "model", "make-haystack", "--model", "\(folder)/\(name)", "--tokens", "1k", "--task", "chain", "--seed", "3",
+                        "--output",
+                        "\(folder)/\(name).txt", "--json",
+                    ])
+                    #expect(made.code == 0 && made.json["tokens"] as? Int == 1024, "\(made.err)")
+                }
+                for file in ["/model.safetensors", "/tokenizer.json", ".txt"] {
+                    #expect(FileManager.default.contentsEqual(atPath: folder + "/a" + file, andPath: folder + "/b" + file), "\(file)")
+                }
             }
         }
     }

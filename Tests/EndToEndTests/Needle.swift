@@ -15,8 +15,10 @@ actor Needle {
     func model() async throws -> String {
         if let folder { return try await folder.value }
         let task = Task {
-            let folder = FileManager.default.temporaryDirectory.appending(path: "ringmaster-needle-\(ProcessInfo.processInfo.processIdentifier)")
-                .path(percentEncoded: false)
+            let folder = FileManager.default.temporaryDirectory.appending(
+                path: "ringmaster-needle-\(ProcessInfo.processInfo.processIdentifier)"
+            )
+            .path(percentEncoded: false)
             Cleanup.remove(atExit: folder)
             let made = try await Binary.run(["model", "make-needle", "--output", folder + "/model"])
             try #require(made.code == 0, "\(made.err)")

@@ -52,7 +52,9 @@ struct Play {
 
     private func id(_ name: String) -> WorkerID { workers[name] ?? WorkerID(999) }
 
-    private func name(_ id: WorkerID) -> String { machine.workerViews(at: Moment(nanoseconds: 0)).first { $0.id == id }?.registration.name ?? "#\(id)" }
+    private func name(_ id: WorkerID) -> String {
+        machine.workerViews(at: Moment(nanoseconds: 0)).first { $0.id == id }?.registration.name ?? "#\(id)"
+    }
 
     private func text(_ directive: Coordinator.Directive) -> String {
         switch directive {

@@ -39,8 +39,11 @@ struct Script: JobExecutor {
     /// Works until it is told to give up.
     static let endless = Script { assignment, _, context in
         guard context.awaitStart() else { return nil }
-        context.report(.progress(assignment.job, WorkerProgress(
-            phase: .attend, layer: 0, layers: 1, step: 1, steps: 4, tokensDone: 1, tokensTotal: 4)))
+        context.report(
+            .progress(
+                assignment.job,
+                WorkerProgress(
+                    phase: .attend, layer: 0, layers: 1, step: 1, steps: 4, tokensDone: 1, tokensTotal: 4)))
         while !context.isCancelled() { Thread.sleep(forTimeInterval: 0.005) }
         return nil
     }

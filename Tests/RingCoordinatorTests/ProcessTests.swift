@@ -87,14 +87,17 @@ struct ProcessTests {
     func tokenIsHidden() async throws {
         try await withScript("read token; echo \"$token\" > $(dirname $0)/token; exec cat > /dev/null") { script, folder in
             try await EmbeddedCluster.run(EmbeddedCluster.Configuration(binary: script, workers: 1)) { cluster in
-                for _ in 0..<300 where !FileManager.default.fileExists(atPath: folder + "/token") { try await Task.sleep(for: .milliseconds(10)) }
+                for _ in 0..<300 where !FileManager.default.fileExists(atPath: folder + "/token") {
+                    try await Task.sleep(for: .milliseconds(10))
+                }
                 try await Task.sleep(for: .milliseconds(50))
                 let token = String(decoding: FileManager.default.contents(atPath: folder + "/token") ?? Data(), as: UTF8.self)
                     .trimmingCharacters(in: .whitespacesAndNewlines)
                 #expect(token.count == 64)
                 #expect(Self.commandLines(containing: token).isEmpty)
                 let process = cluster.processNumbers[0].process
-                let environment = String(decoding: FileManager.default.contents(atPath: "/proc/\(process)/environ") ?? Data(), as: UTF8.self)
+                let environment = String(
+                    decoding: FileManager.default.contents(atPath: "/proc/\(process)/environ") ?? Data(), as: UTF8.self)
                 #expect(!environment.isEmpty && !environment.contains(token))
             }
         }

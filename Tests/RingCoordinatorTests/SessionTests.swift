@@ -37,7 +37,7 @@ struct SessionTests {
                 try await bench.expect(201, "POST", "/v1/jobs", json: generateRequest(tokens: tokens, workers: 3))
                 try await bench.expect(204, "PUT", "/v1/jobs/\(job)/prompt?start=0", words(0..<tokens))
                 let last = try await bench.events(of: job).last?.contains("succeeded")
-        #expect(last == true)
+                #expect(last == true)
             }
         }
     }
@@ -69,7 +69,7 @@ struct SessionTests {
             let answer = try await bench.ask("DELETE", "/v1/jobs/1").text
             #expect(answer.contains(#""phase":"cancelled""#), "\(answer)")
             let last = try await bench.events(of: 1).last?.contains(#""type":"cancelled""#)
-        #expect(last == true)
+            #expect(last == true)
             let isFree = try await bench.wait { !(try await bench.ask("GET", "/v1/workers").text.contains(#""job":"#)) }
             #expect(isFree)
         }
@@ -86,7 +86,8 @@ struct SessionTests {
             let answer = try await bench.ask("POST", "/v1/workers", json: registration).text
             #expect(answer == "{\"id\":1}\n")
             try await bench.expect(201, "POST", "/v1/jobs", json: attendRequest(workers: 1))
-            let progress = #"{"type":"progress","job":1,"progress":{"phase":"attend","layer":0,"layers":1,"step":2,"steps":4,"#
+            let progress =
+                #"{"type":"progress","job":1,"progress":{"phase":"attend","layer":0,"layers":1,"step":2,"steps":4,"#
                 + #""tokens_done":1,"tokens_total":4}}"#
             try await bench.expect(204, "POST", "/v1/workers/1/reports?batch=1", json: progress + "\n")
             let last = try await bench.events(of: 1).last ?? ""

@@ -1,3 +1,4 @@
+// The ring pass under every order of completions that a seed can think of: no hang, no buffer reused too soon.
 import RingCore
 import Testing
 

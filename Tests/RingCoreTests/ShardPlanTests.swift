@@ -1,3 +1,4 @@
+// Shard plans over thousands of sizes: every token once, balance, the tile grid; visibility against brute force.
 import RingCore
 import Testing
 
@@ -10,7 +11,8 @@ struct ShardPlanTests {
         var generator = SeededGenerator(seed: seed)
         var list: [(Int, Int)] = []
         for world in [1, 2, 3, 4, 5, 7, 8, 16] {
-            for tokens in [1, 2, world - 1, world, world + 1, 2 * world - 1, 2 * world, 2 * world + 1, 63, 64, 65, 127, 1009] where tokens > 0 {
+            for tokens in [1, 2, world - 1, world, world + 1, 2 * world - 1, 2 * world, 2 * world + 1, 63, 64, 65, 127, 1009]
+            where tokens > 0 {
                 list.append((tokens, world))
             }
         }

@@ -24,7 +24,8 @@ struct ModelParityTests {
             let greedy = try #require(prompt["greedy"]?.arrayValue).compactMap(\.intValue).map(UInt32.init)
             let range = try #require(prompt["logit_range"]?.doubleValue)
             let expected = try stored.floats(of: stored.require("\(name).logits"))
-            let outcome = try ModelRing(folder: folder, world: world, threads: world % 2 + 1).run(ids, probes: probes, tokensMax: greedy.count)
+            let outcome = try ModelRing(folder: folder, world: world, threads: world % 2 + 1).run(
+                ids, probes: probes, tokensMax: greedy.count)
             #expect(outcome.errors.isEmpty, "\(outcome.errors)")
             var worst: Float = 0
             for (place, position) in probes.enumerated() {

@@ -30,7 +30,8 @@ struct ModelRing {
             do {
                 var wire = wire
                 let weights = try ModelWeights(folder: folder, withHead: true)
-                let shape = try ModelRank<InProcessRanks.Wire>.shape(weights.config, plan: plan, element: element, decodeTokensMax: tokensMax)
+                let shape = try ModelRank<InProcessRanks.Wire>.shape(
+                    weights.config, plan: plan, element: element, decodeTokensMax: tokensMax)
                 let memory = try EngineMemory(shape, for: &wire, threads: threads)
                 let pool = try ComputePool.make(threads: threads)
                 defer { pool.shutdown() }
@@ -47,7 +48,8 @@ struct ModelRing {
                 }
                 if rank.index == 0 {
                     let tokens = try model.generate(
-                        tokensMax: tokensMax, stops: stops, ignoreStops: stops.isEmpty, sampling: SamplingOptions()) { _, _ in }
+                        tokensMax: tokensMax, stops: stops, ignoreStops: stops.isEmpty, sampling: SamplingOptions()
+                    ) { _, _ in }
                     outcome.update { $0.tokens = tokens }
                 } else {
                     try model.follow()

@@ -37,7 +37,8 @@ struct NeedleRingTests {
                 ring.fault = RingFault(action, kvOwner: owner, layer: 1)
                 let outcome = try ring.run(hay.tokenIDs, tokensMax: 1)
                 #expect(outcome.errors.isEmpty, "\(outcome.errors)")
-                #expect(outcome.tokens.first != hay.expectedTokenIDs.first, "\(action) of \(String(describing: owner)), \(world) ranks: unseen")
+                #expect(
+                    outcome.tokens.first != hay.expectedTokenIDs.first, "\(action) of \(String(describing: owner)), \(world) ranks: unseen")
             }
         }
     }

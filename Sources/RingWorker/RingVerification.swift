@@ -1,0 +1,124 @@
+// Rings of several sizes inside this process against one rank and against double precision, over a grid of shapes: odd
+// lengths, grouped heads, different value widths, causal and full, f32 and bf16.
+
+import RingCore
+import RingFormats
+import RingKernels
+import RingModels
+
+/// The comparison behind `ringmaster verify`.
+public struct RingVerification: Sendable {
+    /// One problem of the grid.
+    public struct Case: Hashable, Sendable, CustomStringConvertible {
+        let tokens: Int
+        let heads: Int
+        let kvHeads: Int
+        let headDim: Int
+        let valueDim: Int
+        let causal: Bool
+        let element: ElementType
+        let world: Int
+
+        /// `bf16, 3 ranks, 257 tokens, heads 4/1, dims 96/40, causal`.
+        public var description: String {
+            "\(element.rawValue), \(world) ranks, \(tokens) tokens, heads \(heads)/\(kvHeads), dims \(headDim)/\(valueDim), "
+                + (causal ? "causal" : "full")
+        }
+    }
+
+    /// The worst errors of one ring size with one type.
+    public struct Line: Sendable {
+        /// Type of inputs, keys and values.
+        public let element: ElementType
+        /// Ranks.
+        public let world: Int
+        /// Largest absolute error against the oracle.
+        public fileprivate(set) var maxAbsError = 0.0
+        /// Largest error as a share of what it may be.
+        public fileprivate(set) var barFraction = 0.0
+        /// Largest absolute difference from one rank's result, over all rows.
+        public fileprivate(set) var differenceFromOne = 0.0
+        /// Problems whose error is above its bar, with the error.
+        public fileprivate(set) var failures: [(problem: Case, error: Double)] = []
+    }
+
+    private static let shapes: [(tokens: Int, heads: Int, kvHeads: Int, headDim: Int, valueDim: Int)] = [
+        (1, 2, 1, 64, 64), (5, 4, 4, 32, 32), (63, 4, 2, 128, 128), (257, 4, 1, 96, 40), (640, 8, 2, 64, 128), (1031, 2, 2, 256, 256),
+        (2048, 4, 2, 128, 128),
+    ]
+
+    private let kernels: Kernels
+    private let seed: UInt64
+
+    /// A verification of inputs made from `seed`.
+    public init(kernels: Kernels, seed: UInt64) {
+        self.kernels = kernels
+        self.seed = seed
+    }
+
+    /// Measures rings of these sizes; a line a type and size.
+    public func run(worlds: [Int]) throws(ExecutionError) -> [Line] {
+        var lines: [Line] = []
+        for element in [ElementType.f32, .bf16] {
+            var mine = worlds.map { Line(element: element, world: $0) }
+            for shape in Self.shapes {
+                for causal in [true, false] {
+                    let problems = worlds.map {
+                        Case(
+                            tokens: shape.tokens, heads: shape.heads, kvHeads: shape.kvHeads, headDim: shape.headDim,
+                            valueDim: shape.valueDim, causal: causal, element: element, world: $0)
+                    }
+                    try measure(problems, into: &mine)
+                }
+            }
+            lines += mine
+        }
+        return lines
+    }
+
+    /// Measures one shape on every ring size; `problems` differ in nothing else.
+    private func measure(_ problems: [Case], into lines: inout [Line]) throws(ExecutionError) {
+        guard let first = problems.first else { return }
+        let shape = AttentionSource.Shape(
+            tokens: first.tokens, heads: first.heads, kvHeads: first.kvHeads, headDim: first.headDim, valueDim: first.valueDim,
+            element: first.element)
+        let source = AttentionSource(seed: seed, shape: shape, kernels: kernels)
+        let check = OracleCheck(source: source, causal: first.causal, scale: nil, kvElement: first.element)
+        let step = max(1, first.tokens / 16)
+        var rows = Array(stride(from: 0, to: first.tokens, by: step))
+        if rows.last != first.tokens - 1 { rows.append(first.tokens - 1) }
+        let alone = try ring(source, first, world: 1)
+        let best = try outcome(of: alone, check, rows)
+        for (place, problem) in problems.enumerated() {
+            let result = problem.world == 1 ? alone : try ring(source, problem, world: problem.world)
+            let outcome = problem.world == 1 ? best : try outcome(of: result, check, rows)
+            // bf16 rounds what it rounds on one rank too: a ring may not be much worse than that.
+            let bar = problem.element == .f32 || problem.world == 1 ? outcome.bar : min(outcome.bar, 2 * best.maxAbsError + best.bar / 1000)
+            lines[place].maxAbsError = max(lines[place].maxAbsError, outcome.maxAbsError)
+            lines[place].barFraction = max(lines[place].barFraction, outcome.maxAbsError / bar)
+            lines[place].differenceFromOne = max(lines[place].differenceFromOne, difference(result, alone, tokens: first.tokens))
+            if !(outcome.maxAbsError <= bar) { lines[place].failures.append((problem, outcome.maxAbsError)) }
+        }
+    }
+
+    private func ring(_ source: AttentionSource, _ problem: Case, world: Int) throws(ExecutionError) -> AttentionResult {
+        do throws(ModelError) {
+            return try InProcessRing.attend(
+                source, .init(world: WorldSize(world), causal: problem.causal, element: problem.element), kernels: kernels)
+        } catch { throw ExecutionParts.error(error) }
+    }
+
+    private func outcome(of result: AttentionResult, _ check: OracleCheck, _ rows: [Int]) throws(ExecutionError) -> OracleCheck.Outcome {
+        try check.run(rows: rows) { row in (result.out.array(ofRow: row), result.lse.array(ofRow: row)) }
+    }
+
+    private func difference(_ left: AttentionResult, _ right: AttentionResult, tokens: Int) -> Double {
+        var worst = 0.0
+        for row in 0..<tokens {
+            for (mine, other) in zip(left.out.array(ofRow: row), right.out.array(ofRow: row)) {
+                worst = max(worst, Double(abs(mine - other)))
+            }
+        }
+        return worst
+    }
+}
