@@ -4,14 +4,18 @@
 @safe struct RegionTable: ~Copyable {
     @safe private struct Region {
         var bytes: UnsafeMutableRawBufferPointer
+        /// Kept alive with the region.
+        var owner: (any AnyObject & Sendable)?
         var isRegistered: Bool
         var outstanding: Int
     }
 
     private var regions: [Region] = []
 
-    mutating func register(_ bytes: UnsafeMutableRawBufferPointer) throws(TransportError) -> RegionKey {
-        let region = unsafe Region(bytes: bytes, isRegistered: true, outstanding: 0)
+    mutating func register(_ bytes: UnsafeMutableRawBufferPointer, keeping owner: (any AnyObject & Sendable)?) throws(TransportError)
+        -> RegionKey
+    {
+        let region = unsafe Region(bytes: bytes, owner: owner, isRegistered: true, outstanding: 0)
         if let free = regions.firstIndex(where: { !$0.isRegistered }) {
             regions[free] = region
             return RegionKey(index: free)
@@ -25,6 +29,7 @@
         guard isKnown(key) else { throw .outOfBounds(BlockRef(region: key, offset: 0, byteCount: 0)) }
         guard regions[key.index].outstanding == 0 else { throw .regionInUse(key) }
         regions[key.index].isRegistered = false
+        regions[key.index].owner = nil
     }
 
     /// The memory of `block`.

@@ -27,6 +27,11 @@ public protocol Transport: ~Copyable, Sendable {
     /// Throws `.tooManyRegions` beyond `TransportLimits.regions`, `.closed`.
     mutating func register(_ memory: UnsafeMutableRawBufferPointer) throws(TransportError) -> RegionKey
 
+    /// Makes memory known and keeps its owner alive until it is forgotten or the transport is gone, so that no order of
+    /// clearing up can take the memory away under a message. Errors as above.
+    mutating func register(_ memory: UnsafeMutableRawBufferPointer, keeping owner: any AnyObject & Sendable) throws(TransportError)
+        -> RegionKey
+
     /// Forgets a region. Throws `.regionInUse` while a post on it has not been polled as complete.
     mutating func unregister(_ region: RegionKey) throws(TransportError)
 

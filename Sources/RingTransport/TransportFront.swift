@@ -23,9 +23,11 @@ import RingCore
         receivesByPeer = sendsByPeer
     }
 
-    mutating func register(_ memory: UnsafeMutableRawBufferPointer) throws(TransportError) -> RegionKey {
+    mutating func register(_ memory: UnsafeMutableRawBufferPointer, keeping owner: (any AnyObject & Sendable)? = nil)
+        throws(TransportError) -> RegionKey
+    {
         if isClosed { throw .closed }
-        return try unsafe regions.register(memory)
+        return try unsafe regions.register(memory, keeping: owner)
     }
 
     mutating func unregister(_ region: RegionKey) throws(TransportError) { try regions.unregister(region) }

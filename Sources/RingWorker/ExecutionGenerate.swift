@@ -43,8 +43,8 @@ struct GenerateExecution {
         _ model: inout ModelRank<TCPTransport>, _ prompt: [PromptChunk], _ summary: inout WorkerSummary
     ) throws(ExecutionError) {
         do throws(ModelError) {
-            let start = MonotonicClock.now()
-            try model.prefill(prompt.map { $0.ids[...] }) { report(prefill: $0, owned: model.engine.shard.tokenCount) }
+            let (start, owned) = (MonotonicClock.now(), model.engine.shard.tokenCount)
+            try model.prefill(prompt.map { $0.ids[...] }) { report(prefill: $0, owned: owned) }
             summary.prefillSeconds = MonotonicClock.now().seconds(since: start)
         } catch { throw ExecutionParts.error(error) }
         try writeLogits(model)

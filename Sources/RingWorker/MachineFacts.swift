@@ -41,7 +41,7 @@ public struct MachineFacts: Sendable {
             .compactMap { Self.text("\(nodes)/\($0)/cpulist") }
         let memory = Self.fields(of: "/proc/meminfo")
         memoryBytes = Self.kibibytes(memory["MemTotal"])
-        memoryAvailableBytes = Self.kibibytes(memory["MemAvailable"])
+        memoryAvailableBytes = Self.memoryAvailableNow()
         hugePages = (Int(memory["HugePages_Free"] ?? "") ?? 0, Int(memory["HugePages_Total"] ?? "") ?? 0)
         let transparent = Self.text("/sys/kernel/mm/transparent_hugepage/enabled") ?? ""
         transparentHugePages =
@@ -50,8 +50,32 @@ public struct MachineFacts: Sendable {
         rdmaDevices = Self.list("/sys/class/infiniband").sorted()
     }
 
-    /// Bytes that can be had without swapping, now.
-    public static func memoryAvailableNow() -> Int { kibibytes(fields(of: "/proc/meminfo")["MemAvailable"]) }
+    /// Bytes that this process and its children can have without swapping, now: what the machine has, or less where a
+    /// control group (a container, a Slurm step, a systemd slice) allows less.
+    public static func memoryAvailableNow() -> Int {
+        let machine = kibibytes(fields(of: "/proc/meminfo")["MemAvailable"])
+        let group = (text("/proc/self/cgroup") ?? "").split(separator: "\n").first { $0.hasPrefix("0::") }
+        return memoryAvailable(machine: machine, group: String(group?.dropFirst(3) ?? "/"), root: "/sys/fs/cgroup")
+    }
+
+    /// The least of `machine` and of what each control group from `group` up to the root has left.
+    package static func memoryAvailable(machine: Int, group: String, root: String) -> Int {
+        var available = machine
+        var parts = group.split(separator: "/")
+        while true {
+            let folder = root + "/" + parts.joined(separator: "/")
+            if let most = text(folder + "/memory.max").flatMap({ Int($0) }),
+                let used = text(folder + "/memory.current").flatMap({ Int($0) })
+            {
+                // Page cache counts as used but can be taken back.
+                let lines = (text(folder + "/memory.stat") ?? "").split(separator: "\n")
+                let cached = lines.first { $0.hasPrefix("inactive_file ") }.flatMap { Int($0.dropFirst(14)) } ?? 0
+                available = min(available, max(0, most - used + cached))
+            }
+            guard !parts.isEmpty else { return available }
+            parts.removeLast()
+        }
+    }
 
     // /proc and /sys files have no length: FileManager reads them whole all the same.
     private static func text(_ path: String) -> String? {

@@ -55,11 +55,11 @@ func humanBytes(_ count: Int) -> String {
 
 /// `value` with `digits` digits after the point.
 func fixed(_ value: Double, _ digits: Int) -> String {
-    value.isFinite ? String(format: "%.\(digits)f", locale: Locale(identifier: "en_US_POSIX"), value) : "-"
+    value.isFinite ? String(format: "%.\(digits)f", value) : "-"
 }
 
 /// `1.73e-07`.
-func scientific(_ value: Double) -> String { String(format: "%.2e", locale: Locale(identifier: "en_US_POSIX"), value) }
+func scientific(_ value: Double) -> String { String(format: "%.2e", value) }
 
 /// `1,048,576`.
 func grouped(_ count: Int) -> String {

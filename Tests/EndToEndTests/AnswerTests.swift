@@ -95,6 +95,19 @@ extension EndToEnd {
             #expect(outcome.code == 0, "\(outcome.err)")
         }
 
+        @Test("without a tokenizer, ids go in and ids come out")
+        func noTokenizer() async throws {
+            try await withFolder { folder in
+                try FileManager.default.copyItem(atPath: try await Needle.shared.model(), toPath: folder + "/model")
+                try FileManager.default.removeItem(atPath: folder + "/model/tokenizer.json")
+                let common = ["run", "--model", folder + "/model", "--max-tokens", "2", "--ignore-eos", "--workers", "2"]
+                let outcome = try await Binary.run(common + ["--prompt-tokens", "1,2,3"])
+                #expect(outcome.code == 0 && outcome.out.wholeMatch(of: /\d+ \d+\n/) != nil, "\(outcome.out) \(outcome.err)")
+                let refused = try await Binary.run(common + ["--prompt", "a"])
+                #expect(refused.code == 1 && refused.errors.first?.contains("tokenizer.json") == true, "\(refused.err)")
+            }
+        }
+
         @Test("logits are written for the rows asked for, and all rows agree with them")
         func logits() async throws {
             try await withFolder { folder in

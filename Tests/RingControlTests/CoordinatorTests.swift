@@ -234,13 +234,26 @@ struct CoordinatorTests {
         #expect(play.transcript.contains("to c: prepare job 1 epoch 1 rank 2/3 zigzag threads 4 local 1/2"))
     }
 
-    @Test("too many open jobs are refused; settled ones are forgotten oldest first")
-    func limits() {
+    @Test("too many open jobs are refused")
+    func openLimit() {
         var play = Play()
         for _ in 0..<ControlLimits.jobsOpen { play.submit(attendSpec(), workers: 1) }
         #expect(after(&play) { $0.submit(attendSpec(), workers: 1) }.contains("refused: full(open: \(ControlLimits.jobsOpen))"))
-        for number in 1...2 { play.tell(.cancelled(JobNumber(UInt64(number)), reason: "x"), "cancel") }
-        #expect(play.machine.jobViews.count == ControlLimits.jobsOpen)
+        play.tell(.cancelled(job1, reason: "x"), "cancel")
+        #expect(after(&play) { $0.submit(attendSpec(), workers: 1) }.contains("accepted as job \(ControlLimits.jobsOpen + 1)"))
+    }
+
+    @Test("settled jobs are forgotten, oldest first, and open ones never")
+    func forgetting() {
+        var play = Play()
+        play.submit(attendSpec(), workers: 1)
+        for number in 2...ControlLimits.jobsKept + 1 {
+            play.submit(attendSpec(), workers: 1)
+            play.tell(.cancelled(JobNumber(UInt64(number)), reason: "x"), "cancel")
+        }
+        #expect(play.lines.filter { $0.hasPrefix("    forget") } == ["    forget job 2"])
+        #expect(play.machine.jobViews.count == ControlLimits.jobsKept)
+        #expect(play.machine.jobView(job1)?.phase == .queued && play.machine.jobView(JobNumber(2)) == nil)
     }
 
     @Test("the same events make the same transcript, byte for byte")

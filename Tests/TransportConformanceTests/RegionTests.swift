@@ -61,6 +61,30 @@ struct RegionTests {
         }
     }
 
+    private struct Weakly {
+        weak var memory: AnonymousMemory?
+    }
+
+    /// Memory that is registered twice and of which nobody else knows.
+    private func orphaned(_ end: Endpoint) throws -> (Weakly, [RegionKey]) {
+        let memory = try AnonymousMemory(byteCount: 64 << 20)
+        return (Weakly(memory: memory), [try end.register(memory, keeping: true), try end.register(memory, keeping: true)])
+    }
+
+    @Test("a region can keep its owner alive until it is forgotten or the transport is gone", arguments: Kind.allCases)
+    func keeping(kind: Kind) throws {
+        try withRing(kind, 2) { end in
+            let (kept, regions) = try orphaned(end)
+            // A large message is under way when the rank that sends it forgets everything but its transport.
+            let ref = BlockRef(region: regions[0], offset: 0, byteCount: 64 << 20)
+            _ =
+                end.rank.index == 0
+                ? try end.post(send: ref, to: Rank(1), tag: tag(0)) : try end.post(receive: ref, from: Rank(0), tag: tag(0))
+            try end.unregister(regions[1])
+            guard kept.memory != nil else { throw Failure("the owner went although its region is registered") }
+        }
+    }
+
     @Test("there is a limit to regions", arguments: Kind.allCases)
     func tooMany(kind: Kind) throws {
         try withRing(kind, 1) { end in

@@ -32,7 +32,7 @@ class Endpoint {
     }
 
     // The implementation's own, by subclass.
-    func register(_ memory: AnonymousMemory) throws(TransportError) -> RegionKey { fatalError() }
+    func register(_ memory: AnonymousMemory, keeping: Bool) throws(TransportError) -> RegionKey { fatalError() }
     func unregister(_ region: RegionKey) throws(TransportError) { fatalError() }
     func post(send block: BlockRef, to peer: Rank, tag: MessageTag) throws(TransportError) -> Posted { fatalError() }
     func post(receive block: BlockRef, from peer: Rank, tag: MessageTag) throws(TransportError) -> Posted { fatalError() }
@@ -42,6 +42,8 @@ class Endpoint {
     var lostPeers: [Rank] { fatalError() }
     func lossReason(of peer: Rank) -> String? { fatalError() }
     func close() { fatalError() }
+
+    func register(_ memory: AnonymousMemory) throws(TransportError) -> RegionKey { try register(memory, keeping: false) }
 
     /// Registered memory that lives as long as the endpoint.
     func memory(_ byteCount: Int) throws -> Block {
@@ -143,7 +145,9 @@ final class EndpointOf<Wire: Transport & ~Copyable>: Endpoint {
         super.init(rank: rank, world: world, barrier: barrier)
     }
 
-    override func register(_ memory: AnonymousMemory) throws(TransportError) -> RegionKey { try unsafe wire.register(memory.bytes) }
+    override func register(_ memory: AnonymousMemory, keeping: Bool) throws(TransportError) -> RegionKey {
+        keeping ? try unsafe wire.register(memory.bytes, keeping: memory) : try unsafe wire.register(memory.bytes)
+    }
     override func unregister(_ region: RegionKey) throws(TransportError) { try wire.unregister(region) }
     override func post(send block: BlockRef, to peer: Rank, tag: MessageTag) throws(TransportError) -> Posted {
         try wire.post(send: block, to: peer, tag: tag)

@@ -58,6 +58,13 @@ public struct InProcessTransport: ~Copyable, Transport {
         try unsafe front.register(memory)
     }
 
+    /// Makes memory known and keeps its owner alive; see `Transport`.
+    public mutating func register(_ memory: UnsafeMutableRawBufferPointer, keeping owner: any AnyObject & Sendable)
+        throws(TransportError) -> RegionKey
+    {
+        try unsafe front.register(memory, keeping: owner)
+    }
+
     /// Forgets a region; see `Transport`.
     public mutating func unregister(_ region: RegionKey) throws(TransportError) { try front.unregister(region) }
 
