@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct {
     void (*body)(void *);
@@ -24,7 +25,8 @@ static void *run(void *argument) {
     return NULL;
 }
 
-static bool allowed_set(cpu_set_t *set) { return sched_getaffinity(0, sizeof *set, set) == 0; }
+// The process's own set, which is the main thread's: the caller may be pinned, and what it starts must not inherit that.
+static bool allowed_set(cpu_set_t *set) { return sched_getaffinity(getpid(), sizeof *set, set) == 0; }
 
 int ring_cpu_count(void) {
     cpu_set_t set;
@@ -52,12 +54,13 @@ int ring_thread_start(const char *name, int cpu, void (*body)(void *), void *con
     note->name[sizeof note->name - 1] = 0;
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
+    cpu_set_t set;
+    const bool known = allowed_set(&set);
     if (cpu >= 0) {
-        cpu_set_t set;
         CPU_ZERO(&set);
         CPU_SET(cpu, &set);
-        pthread_attr_setaffinity_np(&attributes, sizeof set, &set);
     }
+    if (cpu >= 0 || known) pthread_attr_setaffinity_np(&attributes, sizeof set, &set);
     // Signals belong to the process's own shell: a compute thread must not be the one that is interrupted. Those that a
     // thread brings upon itself stay, so that a crash is still reported.
     const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS, SIGPROF};

@@ -20,6 +20,8 @@ public enum CoordinatorLimits {
     public static let directivesQueued = 256
     /// The last bytes of a worker's stderr that are kept to explain its end.
     public static let stderrTailBytes = 8192
+    /// Seconds for which the last words of a worker that has ended are waited for before its end is told.
+    public static let lastWordsSeconds = 0.2
     /// Seconds that a worker gets to end after SIGTERM before it is killed.
     public static let stopGraceSeconds = 2.0
 }

@@ -12,6 +12,7 @@ final class WorkerProcess: Sendable {
     private let process: Mutex<Process>
     private let stdin = Pipe()
     private let tail = Mutex(Data())
+    private let drained = DispatchSemaphore(value: 0)
     /// One element when the process has ended: how, as the rest of a sentence.
     let ended: AsyncStream<String>
 
@@ -31,18 +32,15 @@ final class WorkerProcess: Sendable {
         child.standardError = stderr
         let (ended, announce) = AsyncStream<String>.makeStream()
         self.ended = ended
-        child.terminationHandler = { process in
+        child.terminationHandler = { [drained] process in
+            // What it wrote last is part of how it ended; a grandchild that holds the pipe open is not waited for.
+            _ = drained.wait(timeout: .now() + CoordinatorLimits.lastWordsSeconds)
             announce.yield(Self.describe(process))
             announce.finish()
         }
         process = Mutex(child)
-        stderr.fileHandleForReading.readabilityHandler = { [weak self] handle in
-            let bytes = handle.availableData
-            if bytes.isEmpty { handle.readabilityHandler = nil }
-            self?.keep(bytes)
-            if let mirror, !bytes.isEmpty { mirror(String(decoding: bytes, as: UTF8.self)) }
-        }
         try process.withLock { try $0.run() }
+        keepTail(of: stderr.fileHandleForReading, mirror: mirror)
         // A child that is gone already is told by its exit, not by the broken pipe.
         try? stdin.fileHandleForWriting.write(contentsOf: Data((token.text + "\n").utf8))
     }
@@ -65,6 +63,23 @@ final class WorkerProcess: Sendable {
         case SIGHUP: "SIGHUP"
         default: "signal \(number)"
         }
+    }
+
+    /// Reads a pipe to its end on a thread of its own: Foundation's readability handlers can outlive the descriptor that they
+    /// watch, and take libdispatch with them.
+    private func keepTail(of pipe: FileHandle, mirror: (@Sendable (String) -> Void)?) {
+        let reader = Thread { [self] in
+            while true {
+                let bytes = pipe.availableData
+                if bytes.isEmpty { break }
+                keep(bytes)
+                mirror?(String(decoding: bytes, as: UTF8.self))
+            }
+            drained.signal()
+        }
+        reader.stackSize = 256 << 10
+        reader.name = "stderr-\(name)"
+        reader.start()
     }
 
     private func keep(_ bytes: Data) {

@@ -111,15 +111,15 @@ private final class Collector: Sendable {
     init() {
         let (done, announce) = AsyncStream<Void>.makeStream()
         self.done = done
-        pipe.fileHandleForReading.readabilityHandler = { [weak self] handle in
-            let part = handle.availableData
-            if part.isEmpty {
-                handle.readabilityHandler = nil
-                announce.finish()
-            } else {
-                self?.bytes.withLock { $0.append(part) }
+        let reader = Thread { [self] in
+            while true {
+                let part = pipe.fileHandleForReading.availableData
+                if part.isEmpty { break }
+                bytes.withLock { $0.append(part) }
             }
+            announce.finish()
         }
+        reader.start()
     }
 
     var text: String { bytes.withLock { String(decoding: $0, as: UTF8.self) } }

@@ -7,11 +7,12 @@ extension EndToEnd {
     @Suite("Terminal", .timeLimit(.minutes(10)))
     struct TerminalTests {
         /// Runs the program under `script`, which gives it a terminal, and returns what the terminal was sent.
+        /// Test runners set NO_COLOR where they have no terminal themselves; an empty one counts as unset.
         private func typed(_ command: String, environment: [String: String] = [:]) throws -> String {
             let script = Process()
             script.executableURL = URL(filePath: "/usr/bin/env")
             script.arguments = ["script", "-qec", command, "/dev/null"]
-            script.environment = ProcessInfo.processInfo.environment.merging(["TERM": "xterm"]) { $1 }.merging(environment) { $1 }
+            script.environment = ProcessInfo.processInfo.environment.merging(["TERM": "xterm", "NO_COLOR": ""]) { $1 }.merging(environment) { $1 }
             let output = Pipe()
             script.standardOutput = output
             script.standardInput = FileHandle.nullDevice

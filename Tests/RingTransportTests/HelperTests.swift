@@ -79,6 +79,19 @@ struct HelperTests {
         #expect(throws: TransportError.self) { try PinnedThread.start(name: "nowhere", cpu: 1023) {} }
     }
 
+    @Test("a pinned thread does not pass its CPU on to the threads it starts")
+    func pinningIsNotInherited() throws {
+        let cpus = PinnedThread.cpus
+        let started = Flag()
+        // An engine thread pinned to one core starts compute threads on the others.
+        try PinnedThread.start(name: "parent", cpu: cpus[0]) {
+            let last = cpus[cpus.count - 1]
+            let child = try? PinnedThread.start(name: "child", cpu: last) { if ring_cpu_current() == Int32(last) { started.set() } }
+            child?.join()
+        }.join()
+        #expect(started.isSet)
+    }
+
     @Test("memory is zero, aligned, and zero again after being given back", arguments: [1, 4096, 100_000, 5 << 20])
     func memory(byteCount: Int) throws {
         let memory = try AnonymousMemory(byteCount: byteCount)
