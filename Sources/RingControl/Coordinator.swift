@@ -110,6 +110,7 @@ public struct Coordinator: Sendable {
         expire(now, &directives)
         startQueued(now, &directives)
         // One wake-up is outstanding at a time: signs of life, which only move deadlines back, ask for none.
+        // A tick, even one that comes a hair early, has used it up.
         if event == .tick { wakeAt = nil }
         if let deadline = nextDeadline, wakeAt.map({ deadline < $0 || $0 <= now }) ?? true {
             wakeAt = deadline

@@ -41,7 +41,6 @@ final class Running: Sendable {
     private let out = Collector()
     private let err = Collector()
     let identifier: Int32
-    private let ended: AsyncStream<Void>
 
     init(_ arguments: [String], stdin: String = "", environment: [String: String] = [:]) throws {
         let child = Process()
@@ -54,9 +53,6 @@ final class Running: Sendable {
         child.standardInput = input
         child.standardOutput = out.pipe
         child.standardError = err.pipe
-        let (ended, announce) = AsyncStream<Void>.makeStream()
-        self.ended = ended
-        child.terminationHandler = { _ in announce.finish() }
         try child.run()
         identifier = child.processIdentifier
         try? input.fileHandleForWriting.write(contentsOf: Data(stdin.utf8))
@@ -73,11 +69,30 @@ final class Running: Sendable {
 
     /// Waits for its end.
     func outcome() async -> Binary.Outcome {
-        for await _ in ended {}
+        var code = exitCode
+        while code == nil {
+            try? await Task.sleep(for: .milliseconds(10))
+            code = exitCode
+        }
         await out.end()
         await err.end()
-        let (status, reason) = process.withLock { ($0.terminationStatus, $0.terminationReason) }
-        return Binary.Outcome(code: reason == .uncaughtSignal ? 128 + status : status, out: out.text, err: err.text)
+        return Binary.Outcome(code: code ?? -1, out: out.text, err: err.text)
+    }
+
+    /// How it ended, `nil` while it runs. Asks the system beside Foundation, whose announcement of a child's end can be late
+    /// for ever when another child is started at the same moment.
+    private var exitCode: Int32? {
+        var info = unsafe siginfo_t()
+        if unsafe waitid(P_PID, id_t(identifier), &info, WEXITED | WNOHANG | WNOWAIT) == 0 {
+            let child = unsafe info._sifields._sigchld
+            guard child.si_pid == identifier else { return nil }
+            return unsafe info.si_code == CLD_EXITED ? child.si_status : 128 + child.si_status
+        }
+        // Foundation has collected it already.
+        return process.withLock { child in
+            if child.isRunning { return nil }
+            return child.terminationReason == .uncaughtSignal ? 128 + child.terminationStatus : child.terminationStatus
+        }
     }
 
     /// Waits until stderr holds `count` matches of `worker-N is process P` and gives the process numbers by name.

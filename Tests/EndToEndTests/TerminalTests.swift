@@ -12,7 +12,8 @@ extension EndToEnd {
             let script = Process()
             script.executableURL = URL(filePath: "/usr/bin/env")
             script.arguments = ["script", "-qec", command, "/dev/null"]
-            script.environment = ProcessInfo.processInfo.environment.merging(["TERM": "xterm", "NO_COLOR": ""]) { $1 }.merging(environment) { $1 }
+            script.environment = ProcessInfo.processInfo.environment.merging(["TERM": "xterm", "NO_COLOR": ""]) { $1 }.merging(environment)
+            { $1 }
             let output = Pipe()
             script.standardOutput = output
             script.standardInput = FileHandle.nullDevice

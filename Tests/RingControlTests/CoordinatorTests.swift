@@ -128,6 +128,14 @@ struct CoordinatorTests {
         #expect(lines.contains("wake at 19.0"))
     }
 
+    @Test("a tick that comes too early asks to be woken again")
+    func earlyTick() {
+        var play = Play()
+        play.join("a")
+        #expect(after(&play) { $0.tick(at: 9.5) } == "9.5 tick\n    wake at 10.0")
+        #expect(after(&play) { $0.tick(at: 10) }.contains("dismiss 1"))
+    }
+
     @Test("a job whose workers do not join in time fails and says how many came")
     func missing() {
         var play = Play()
