@@ -105,6 +105,15 @@ struct SessionTests {
             for _ in 0..<3 { try await bench.expect(204, "POST", "/v1/workers/\(id)/reports?batch=1", json: token) }
             let answer = try await bench.ask("GET", "/v1/jobs/1").text
             #expect(answer.contains(#""tokens_generated":2"#), "\(answer)")
+            func progress(_ done: Int) -> String {
+                #"{"type":"progress","job":1,"progress":{"phase":"attend","layer":0,"layers":1,"step":0,"steps":1,"tokens_done":"#
+                    + "\(done),\"tokens_total\":64}}\n"
+            }
+            for (batch, done) in [(2, 20), (3, 30), (2, 20)] {
+                try await bench.expect(204, "POST", "/v1/workers/\(id)/reports?batch=\(batch)", json: progress(done))
+            }
+            let newest = try await bench.ask("GET", "/v1/jobs/1").text
+            #expect(newest.contains(#""tokens_done":30"#), "a late batch went back: \(newest)")
         }
     }
 
