@@ -71,6 +71,8 @@ final class Running: Sendable {
     func outcome() async -> Binary.Outcome {
         var code = exitCode
         while code == nil {
+            // A test whose time is over is cancelled: what hangs is ended, so that the wait ends with it.
+            if Task.isCancelled { kill(identifier, SIGKILL) }
             try? await Task.sleep(for: .milliseconds(10))
             code = exitCode
         }
