@@ -76,6 +76,9 @@ let package = Package(
         .testTarget(name: "RingCoreTests", dependencies: ["RingCore"], swiftSettings: swift),
         .testTarget(name: "RingControlTests", dependencies: ["RingControl", "RingCore"], swiftSettings: swift),
         .testTarget(name: "RingFormatsTests", dependencies: ["RingFormats"], swiftSettings: swift),
+        .testTarget(
+            name: "RingEngineTests", dependencies: ["RingCore", "RingEngine", "RingKernels", "RingTransport"], swiftSettings: swift
+        ),
         .testTarget(name: "RingKernelsTests", dependencies: ["RingKernels", "CRingKernels"], swiftSettings: swift),
         .testTarget(
             name: "RingModelsTests", dependencies: ["RingCore", "RingEngine", "RingFormats", "RingKernels", "RingModels"],

@@ -7,6 +7,8 @@ import RingTransport
 public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A peer is gone: run again without it.
     case lost(Rank, layer: Int, step: Int, reason: String)
+    /// A payload arrived damaged every time it was asked for.
+    case damaged(Rank, layer: Int, step: Int)
     /// Nothing moved for longer than the limit.
     case stalled(layer: Int, step: Int, seconds: Double)
     /// A result holds NaN or infinity: the input or the weights do, or arithmetic overflowed.
@@ -24,6 +26,9 @@ public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .lost(let rank, let layer, let step, let reason): "\(rank) was lost at layer \(layer), step \(step): \(reason)"
+        case .damaged(let rank, let layer, let step):
+            "data from \(rank) arrived damaged each time it was asked for, at layer \(layer), step \(step); "
+                + "look for a bad cable, card or memory between the two machines"
         case .stalled(let layer, let step, let seconds):
             "nothing has moved on the ring for \(Int(seconds)) s at layer \(layer), step \(step); look for a hung peer or a blocked port"
         case .nonFinite(let layer, let rank, let step, let position, let head):

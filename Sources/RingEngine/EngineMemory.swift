@@ -32,7 +32,7 @@ public struct EngineShape: Sendable {
 
     /// Blocks that each rank needs for decoded tokens: blocks go round the ranks, so that growth stays even.
     public var growthBlocks: Int {
-        let blocks = (decodeTokensMax + KVLayout.blockTokens - 1) / KVLayout.blockTokens
+        let blocks = KVLayout.blocks(forTokens: decodeTokensMax)
         return (blocks + plan.world.count - 1) / plan.world.count
     }
 

@@ -8,11 +8,12 @@ public enum InProcessRanks {
     /// The wire between ranks of one process.
     public typealias Wire = InProcessTransport
 
-    /// Runs `body` once for each rank, each on a thread of its own, and returns when all have returned.
+    /// Runs `body` once for each rank, each on a thread of its own, and returns when all have returned. `faults` happen to
+    /// messages on their way.
     public static func run(
-        _ world: WorldSize, _ body: @escaping @Sendable (Rank, consuming InProcessTransport) -> Void
+        _ world: WorldSize, faults: [TransportFault] = [], _ body: @escaping @Sendable (Rank, consuming InProcessTransport) -> Void
     ) throws(TransportError) {
-        let fabric = try InProcessFabric(world: world)
+        let fabric = try InProcessFabric(world: world, faults: faults)
         var threads: [PinnedThread] = []
         defer { for thread in threads { thread.join() } }
         for rank in world.ranks {

@@ -10,8 +10,8 @@ public enum EngineLimits {
     /// Bytes in one piece of a ring message. Smaller pieces cost a header and an acknowledgement each, larger ones
     /// make a damaged piece dearer to send again.
     public static let pieceBytes = 8 << 20
-    /// Seconds without any progress of the transport before a wait is given up. Peers that die or fall silent are
-    /// noticed much sooner by the transport itself; this bounds what nobody foresaw.
+    /// Least seconds without any progress before a wait is given up; a rank that has worked longer waits longer. Peers that
+    /// die or fall silent are noticed much sooner by the transport itself; this bounds what nobody foresaw.
     public static let stallSeconds = 120.0
     /// Keys that one decode task takes: enough to keep a thread streaming, few enough to share a shard over threads.
     public static let decodeTaskKeys = 4096

@@ -14,12 +14,10 @@ extension RingEngine where Wire: ~Copyable {
     }
 
     private mutating func post(layer: Int, _ order: (inout Wire) throws(TransportError) -> Posted) throws(EngineError) {
-        let start = MonotonicClock.now()
+        let (start, limit) = (MonotonicClock.now(), patienceSeconds)
         do throws(TransportError) {
             while try order(&wire) == .full {
-                if MonotonicClock.now().seconds(since: start) > EngineLimits.stallSeconds {
-                    throw TransportError.timedOut(nil, seconds: EngineLimits.stallSeconds)
-                }
+                if MonotonicClock.now().seconds(since: start) > limit { throw TransportError.timedOut(nil, seconds: limit) }
                 _ = wire.wait(atMost: .milliseconds(1))
             }
         } catch {
@@ -33,6 +31,7 @@ extension RingEngine where Wire: ~Copyable {
     mutating func awaitCompletions(_ count: Int, layer: Int, peersMayLeave: Bool = false) throws(EngineError) {
         decode.awaited += count
         var completions: [Completion] = []
+        let limit = patienceSeconds
         var last = MonotonicClock.now()
         while decode.awaited > 0 {
             if isCancelled() { throw .cancelled }
@@ -42,8 +41,7 @@ extension RingEngine where Wire: ~Copyable {
                     throw .lost(lost, layer: layer, step: decode.tokens, reason: wire.lossReason(of: lost) ?? "connection lost")
                 }
                 let waited = MonotonicClock.now().seconds(since: last)
-                // A follower waits for as long as the leader takes for a token's linear layers.
-                if waited > EngineLimits.stallSeconds { throw .stalled(layer: layer, step: decode.tokens, seconds: waited) }
+                if waited > limit { throw .stalled(layer: layer, step: decode.tokens, seconds: waited) }
                 _ = wire.wait(atMost: .milliseconds(50))
                 continue
             }
@@ -52,7 +50,8 @@ extension RingEngine where Wire: ~Copyable {
                 switch completion.outcome {
                 case .sent, .received: decode.awaited -= 1
                 case .lost where peersMayLeave: decode.awaited -= 1
-                case .lost, .damaged, .cancelled:
+                case .damaged: throw .damaged(completion.peer, layer: layer, step: decode.tokens)
+                case .lost, .cancelled:
                     let reason = wire.lossReason(of: completion.peer) ?? "connection lost"
                     throw .lost(completion.peer, layer: layer, step: decode.tokens, reason: reason)
                 }

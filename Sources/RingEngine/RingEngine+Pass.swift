@@ -62,7 +62,6 @@ extension RingEngine where Wire: ~Copyable {
                 let start = MonotonicClock.now()
                 report.pairs = try compute(step, input, &run)
                 report.computeSeconds = MonotonicClock.now().seconds(since: start)
-                run.longestStep = max(run.longestStep, report.computeSeconds)
                 run.report.steps.append(report)
                 progress(report)
                 try handle(.attended(step: step), &run)
@@ -172,7 +171,8 @@ extension RingEngine where Wire: ~Copyable {
                 let step = completion.tag.step - 1
                 run.traffic.sendsLeft[step] -= 1
                 if run.traffic.sendsLeft[step] == 0 { try handle(.sent(step: step), &run) }
-            case .lost, .damaged, .cancelled: try handle(.lost(completion.peer), &run)
+            case .damaged: throw .damaged(completion.peer, layer: run.layer, step: run.pass.stepsAttended)
+            case .lost, .cancelled: try handle(.lost(completion.peer), &run)
             }
         }
         try postBacklog(&run)
@@ -182,8 +182,7 @@ extension RingEngine where Wire: ~Copyable {
     /// Sleeps until something completes, and counts the time as exposed.
     private mutating func awaitTraffic(_ run: inout PassRun) throws(EngineError) {
         let start = MonotonicClock.now()
-        // Peers in the middle of a long step look idle from here, so the limit grows with what a step takes.
-        let limit = max(EngineLimits.stallSeconds, 20 * run.longestStep)
+        let limit = patienceSeconds
         while try !pollTraffic(&run) {
             let waited = MonotonicClock.now().seconds(since: start)
             // A loss anywhere breaks the ring; say so before the missing block makes it a mystery.
@@ -202,7 +201,6 @@ struct PassRun {
     let layer: Int
     var attending: Int?
     var waited = 0.0
-    var longestStep = 0.0
     var report = PassReport()
     var directives: [RingPass.Directive] = []
     var completions: [Completion] = []

@@ -23,6 +23,8 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
     public let store: KVStore
     /// Asked between tasks; true makes the pass end with `cancelled`.
     public let isCancelled: @Sendable () -> Bool
+    /// Least seconds of a wait without any progress; tests make it short.
+    package var stallSeconds = EngineLimits.stallSeconds
     /// For tests that break the ring on purpose.
     package var fault: RingFault?
 
@@ -32,6 +34,7 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
     let kernels: Kernels
     let scratch: [AttentionScratch]
     var decode: DecodeBuffers
+    private let begun = MonotonicClock.now()
 
     /// A rank on memory that `EngineMemory` has mapped and registered with `wire`, which must be connected already.
     public init(
@@ -58,6 +61,10 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
     public var rank: Rank { wire.rank }
     /// This rank's tokens and where their blocks are.
     public var shard: ShardBlocks { store.shard }
+
+    /// Seconds for which a wait may see no progress: as long as this rank has worked itself, since a peer with the same work
+    /// may be half as fast, and never less than the limit. Peers that die or fall silent are noticed by the transport.
+    var patienceSeconds: Double { max(stallSeconds, MonotonicClock.now().seconds(since: begun)) }
 
     /// Ends the connections. Peers that still wait for this rank see it as lost.
     public mutating func close() { wire.close() }

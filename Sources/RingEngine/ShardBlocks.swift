@@ -29,7 +29,7 @@ public struct ShardBlocks: Hashable, Sendable {
         var runs: [Run] = []
         var (block, row) = (0, 0)
         for chunk in plan.chunks(of: rank) {
-            let blocks = (chunk.length + KVLayout.blockTokens - 1) / KVLayout.blockTokens
+            let blocks = KVLayout.blocks(forTokens: chunk.length)
             runs.append(Run(chunk: chunk, firstBlock: block, blockCount: blocks, firstRow: row))
             block += blocks
             row += chunk.length

@@ -47,10 +47,10 @@ public struct KVLayout: Hashable, Sendable {
     public var tokenByteCount: Int { blockByteCount / Self.blockTokens }
 
     /// Blocks that `tokens` tokens fill, the last one perhaps in part.
-    public func blocks(forTokens tokens: Int) -> Int { (tokens + Self.blockTokens - 1) / Self.blockTokens }
+    public static func blocks(forTokens tokens: Int) -> Int { (tokens + blockTokens - 1) / blockTokens }
 
     /// Bytes of the blocks that `tokens` tokens fill.
-    public func byteCount(forTokens tokens: Int) -> Int { blocks(forTokens: tokens) * blockByteCount }
+    public func byteCount(forTokens tokens: Int) -> Int { Self.blocks(forTokens: tokens) * blockByteCount }
 
     /// Bytes from a block's start to the K page of KV head `head`.
     public func keyOffset(head: Int) -> Int {

@@ -64,7 +64,6 @@ extension ModelRank where Wire: ~Copyable {
         } catch { throw .engine(error) }
         figures.computeSeconds += report.computeSeconds
         figures.exposedSeconds += report.exposedSeconds
-        figures.ringBytesSent += report.bytesSent
         figures.steps += report.steps.count
         figures.flops += Double(report.pairs) * 4 * Double(parts.config.headDimension)
     }

@@ -11,8 +11,6 @@ public struct ModelRunFigures: Hashable, Sendable {
     public var computeSeconds = 0.0
     /// Seconds of waiting for the wire.
     public var exposedSeconds = 0.0
-    /// Payload bytes of ring sends.
-    public var ringBytesSent = 0
     /// Floating-point operations done.
     public var flops = 0.0
     /// Ring steps attended to.

@@ -78,6 +78,7 @@ enum ExecutionParts {
     static func error(_ error: EngineError) -> ExecutionError {
         switch error {
         case .lost(let rank, _, _, _): ExecutionError(.workerLost, "\(error)", lostRank: rank.index)
+        case .damaged: ExecutionError(.damagedData, "\(error)")
         case .nonFinite: ExecutionError(.nonFinite, "\(error)")
         case .memory(let kernel): self.error(kernel)
         case .transport(let transport): self.error(transport)
@@ -99,6 +100,4 @@ enum ExecutionLimits {
     /// Seconds within which the ring must be connected. Every rank loads before it connects, so this must outlast the
     /// difference between the fastest and the slowest disk.
     static let connectSeconds = 300
-    /// Rows of logits that are held before they are written.
-    static let logitRows = 64
 }

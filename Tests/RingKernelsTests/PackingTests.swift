@@ -13,7 +13,7 @@ struct PackingTests {
             #expect(layout.blockByteCount % 64 == 0)
             #expect(layout.keyOffset(head: 2) == 2 * 64 * 112 * size)
             #expect(layout.valueOffset(head: 2) == 2 * 64 * 112 * size + 64 * 40 * size)
-            #expect(layout.blocks(forTokens: 0) == 0 && layout.blocks(forTokens: 1) == 1 && layout.blocks(forTokens: 65) == 2)
+            #expect(KVLayout.blocks(forTokens: 0) == 0 && KVLayout.blocks(forTokens: 1) == 1 && KVLayout.blocks(forTokens: 65) == 2)
             var blocks = try KVBlocks.allocate(layout: layout, capacity: 128, firstPosition: 0)
             blocks.tokens = 128
             // Token 70, dimension 9 of head 2: the value 1.
