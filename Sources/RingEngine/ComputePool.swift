@@ -74,6 +74,9 @@ public final class ComputePool: Sendable {
         return true
     }
 
+    /// Tasks of the open loop that some thread has taken, or more once none is left.
+    public var taken: Int { next.load(ordering: .relaxed) }
+
     /// Gives the loop's remaining tasks up; those that run already are waited for by `finish`.
     public func abandon() { next.store(Int.max / 2, ordering: .relaxed) }
 

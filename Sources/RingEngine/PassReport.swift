@@ -15,6 +15,14 @@ public struct StepReport: Hashable, Sendable {
     public var exposedSeconds: Double
 }
 
+/// Where a pass stands on one rank; a step of a long context takes minutes, so this moves with every task.
+public struct PassProgress: Hashable, Sendable {
+    /// The step under way, counted from zero, and how many there are.
+    public let step: Int, steps: Int
+    /// Share of the rank's visible pairs that is done, 0 ... 1; inside a step it goes by tasks taken.
+    public let fraction: Double
+}
+
 /// The figures of one pass.
 public struct PassReport: Hashable, Sendable {
     /// One entry a step, in order.

@@ -70,10 +70,13 @@ struct StepWork: Sendable {
 extension RingEngine where Wire: ~Copyable {
     /// Attends to the shard of `step` and returns the visible pairs, summed over heads. The engine thread looks at the
     /// transport after each of its tasks.
-    mutating func compute(_ step: Int, _ input: AttentionInput, _ run: inout PassRun) throws(EngineError) -> Int {
+    mutating func compute(
+        _ step: Int, _ input: AttentionInput, _ run: inout PassRun, _ progress: (PassProgress) -> Void
+    ) throws(EngineError) -> Int {
         let owner = run.pass.schedule[step].kvOwner
         let pairs = visiblePairs(with: owner, causal: input.causal)
-        guard !pairs.isEmpty else { return 0 }
+        let visible = plan.work(of: rank, on: owner, causal: input.causal) * heads
+        guard visible > 0 else { return 0 }
         let blocks = step == 0 ? store.prompt(layer: run.layer) : received(step: step, owner: owner)
         let work = StepWork(
             input: input, blocks: blocks, pairs: pairs, rows: tiles(of: pairs), heads: heads, scale: scale, kernels: kernels,
@@ -81,6 +84,9 @@ extension RingEngine where Wire: ~Copyable {
         pool.start(work.taskCount) { task, thread in work.run(task: task, thread: thread) }
         var failure: EngineError?
         while pool.step() {
+            let share = Double(min(pool.taken, work.taskCount)) / Double(work.taskCount)
+            let done = Double(run.pairsDone) + share * Double(visible)
+            progress(PassProgress(step: step, steps: plan.world.count, fraction: done / Double(run.pairsInAll)))
             // A failure must not leave helpers working on memory that is about to go: note it, stop taking tasks, join.
             do throws(EngineError) { _ = try pollTraffic(&run) } catch {
                 failure = error
@@ -89,7 +95,7 @@ extension RingEngine where Wire: ~Copyable {
         }
         pool.finish()
         if let failure { throw failure }
-        return plan.work(of: rank, on: owner, causal: input.causal) * heads
+        return visible
     }
 
     private func visiblePairs(with owner: Rank, causal: Bool) -> [StepPair] {

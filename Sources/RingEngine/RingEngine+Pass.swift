@@ -44,12 +44,13 @@ struct PassTraffic {
 
 extension RingEngine where Wire: ~Copyable {
     /// Attends `input`'s queries to the whole ring's keys and values of `layer`, whose own blocks are in `store`.
-    /// `progress` is called after each step.
+    /// `progress` is called on the engine thread, between its tasks.
     public mutating func attend(
-        layer: Int, _ input: AttentionInput, progress: (StepReport) -> Void = { _ in }
+        layer: Int, _ input: AttentionInput, progress: (PassProgress) -> Void = { _ in }
     ) throws(EngineError) -> PassReport {
         let schedule = RingSchedule(for: rank, in: plan.world)
         var run = PassRun(pass: RingPass(along: schedule), traffic: PassTraffic(steps: schedule.count), layer: layer)
+        run.pairsInAll = schedule.reduce(0) { $0 + plan.work(of: rank, on: $1.kvOwner, causal: input.causal) } * heads
         let begun = MonotonicClock.now()
         input.state.reset()
         try handle(.begin, &run)
@@ -60,10 +61,10 @@ extension RingEngine where Wire: ~Copyable {
                     step: step, kvOwner: schedule[step].kvOwner, pairs: 0, computeSeconds: 0, exposedSeconds: run.waited)
                 run.waited = 0
                 let start = MonotonicClock.now()
-                report.pairs = try compute(step, input, &run)
+                report.pairs = try compute(step, input, &run, progress)
+                run.pairsDone += report.pairs
                 report.computeSeconds = MonotonicClock.now().seconds(since: start)
                 run.report.steps.append(report)
-                progress(report)
                 try handle(.attended(step: step), &run)
             } else {
                 try awaitTraffic(&run)
@@ -201,6 +202,8 @@ struct PassRun {
     let layer: Int
     var attending: Int?
     var waited = 0.0
+    var pairsDone = 0
+    var pairsInAll = 0
     var report = PassReport()
     var directives: [RingPass.Directive] = []
     var completions: [Completion] = []

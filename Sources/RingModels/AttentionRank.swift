@@ -62,7 +62,7 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
     }
 
     /// Goes round the ring once; the result is then ready to be read.
-    public mutating func attend(progress: (StepReport) -> Void = { _ in }) throws(ModelError) -> PassReport {
+    public mutating func attend(progress: (PassProgress) -> Void = { _ in }) throws(ModelError) -> PassReport {
         do throws(EngineError) {
             return try engine.attend(layer: 0, AttentionInput(queries: queries, state: state, causal: causal), progress: progress)
         } catch { throw .engine(error) }

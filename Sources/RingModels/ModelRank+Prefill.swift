@@ -46,20 +46,13 @@ extension ModelRank where Wire: ~Copyable {
     }
 
     mutating func attend(layer: Int, progress: (PrefillProgress) -> Void) throws(ModelError) {
-        let (layers, steps) = (parts.config.layerCount, engine.plan.world.count)
-        let (plan, rank, heads) = (engine.plan, engine.rank, engine.heads)
-        let pairsInAll = plan.world.ranks.reduce(0) { $0 + plan.work(of: rank, on: $1, causal: true) } * heads
-        var pairsDone = 0
+        let layers = parts.config.layerCount
         let report: PassReport
         do throws(EngineError) {
             let input = AttentionInput(queries: queries, state: state, causal: true)
-            report = try engine.attend(layer: layer, input) { step in
-                pairsDone += step.pairs
-                let share = Double(pairsDone) / Double(max(pairsInAll, 1))
-                progress(
-                    PrefillProgress(
-                        layer: layer, layers: layers, step: step.step + 1, steps: steps, fraction: (Double(layer) + share) / Double(layers))
-                )
+            report = try engine.attend(layer: layer, input) { pass in
+                let fraction = (Double(layer) + pass.fraction) / Double(layers)
+                progress(PrefillProgress(layer: layer, layers: layers, step: pass.step, steps: pass.steps, fraction: fraction))
             }
         } catch { throw .engine(error) }
         figures.computeSeconds += report.computeSeconds

@@ -21,7 +21,7 @@ public struct ModelRunFigures: Hashable, Sendable {
 public struct PrefillProgress: Hashable, Sendable {
     /// Layer under way, counted from zero, and how many there are.
     public let layer: Int, layers: Int
-    /// Steps done in this layer, and how many there are.
+    /// Ring step under way in this layer, counted from zero, and how many there are.
     public let step: Int, steps: Int
     /// Share of the rank's work that is done, 0 ... 1, by visible pairs.
     public let fraction: Double

@@ -25,7 +25,7 @@ struct AttendExecution {
         var rank = try prepare(source, plan: plan, kernels: kernels, pool: pool)
         let driven: Result<Bool, ExecutionError>
         do throws(ExecutionError) {
-            driven = .success(try drive(&rank, plan: plan, shape: source.shape, begun: begun, &summary))
+            driven = .success(try drive(&rank, shape: source.shape, begun: begun, &summary))
         } catch { driven = .failure(error) }
         // Before anything else ends: the transport's thread reads KV memory until it is told to stop.
         rank.engine.close()
@@ -36,7 +36,7 @@ struct AttendExecution {
 
     /// Loads, attends and writes; false when the job was cancelled before it began.
     private func drive(
-        _ rank: inout AttentionRank<TCPTransport>, plan: ShardPlan, shape: AttentionSource.Shape, begun: Moment,
+        _ rank: inout AttentionRank<TCPTransport>, shape: AttentionSource.Shape, begun: Moment,
         _ summary: inout WorkerSummary
     ) throws(ExecutionError) -> Bool {
         do throws(ModelError) { try rank.load() } catch { throw ExecutionParts.error(error) }
@@ -47,7 +47,7 @@ struct AttendExecution {
         let start = MonotonicClock.now()
         let pass: PassReport
         do throws(ModelError) {
-            pass = try rank.attend { report(step: $0, plan: plan, owned: owned) }
+            pass = try rank.attend { report($0, owned: owned) }
         } catch { throw ExecutionParts.error(error) }
         summary.prefillSeconds = MonotonicClock.now().seconds(since: start)
         try write(&rank, shape: shape)
@@ -93,14 +93,10 @@ struct AttendExecution {
         return AttentionRank(source, causal: spec.causal, engine: engine, buffers: buffers)
     }
 
-    private func report(step: StepReport, plan: ShardPlan, owned: Int) {
-        let rank = Rank(assignment.rank)
-        let all = plan.world.ranks.reduce(0) { $0 + plan.work(of: rank, on: $1, causal: spec.causal) }
-        let schedule = RingSchedule(for: rank, in: plan.world)
-        let done = schedule.prefix(step.step + 1).reduce(0) { $0 + plan.work(of: rank, on: $1.kvOwner, causal: spec.causal) }
+    private func report(_ pass: PassProgress, owned: Int) {
         let progress = WorkerProgress(
-            phase: .attend, layer: 0, layers: 1, step: step.step + 1, steps: plan.world.count,
-            tokensDone: Int(Double(owned) * Double(done) / Double(max(all, 1))), tokensTotal: owned)
+            phase: .attend, layer: 0, layers: 1, step: pass.step, steps: pass.steps,
+            tokensDone: Int(Double(owned) * pass.fraction), tokensTotal: owned)
         context.report(.progress(assignment.job, progress))
     }
 
