@@ -19,29 +19,10 @@ struct AttendCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup(title: "Input") var input: AttendInput
-    @Option(help: ArgumentHelp("Safetensors file for the result.", valueName: "file"))
-    var output: String?
-    @Flag(inversion: .prefixedNo, help: "Whether a query sees only keys at or before its own position.")
-    var causal = true
-    @Option(help: ArgumentHelp("Factor on q.k (default: 1/sqrt(head_dim)).", valueName: "s"))
-    var scale: Double?
-    @Option(help: ArgumentHelp("How keys and values are kept and sent: f32 or bf16 (default: as they are given).", valueName: "type"))
-    var kvDtype: KVType?
-    @Option(
-        help: ArgumentHelp("Check this many random rows against attention in double precision.", valueName: "rows"),
-        transform: { try TokenCount(parsing: $0).value })
-    var verifyRows: Int?
+    @OptionGroup(title: "Attention") var attention: AttendOptions
     @OptionGroup(title: "Cluster") var cluster: ClusterOptions
 
-    mutating func validate() throws {
-        if let scale, !(scale.isFinite && scale > 0) { throw ValidationError("--scale is a positive number, got \(scale)") }
-        if let verifyRows, verifyRows < 1 || verifyRows > ControlLimits.rowRanges {
-            throw ValidationError("--verify-rows is 1 to \(ControlLimits.rowRanges), got \(verifyRows)")
-        }
-        if input.input != nil && output == nil && verifyRows == nil {
-            throw ValidationError("say what to do with the result: --output FILE, or --verify-rows R")
-        }
-    }
+    mutating func validate() throws { try attention.check(against: input) }
 
     /// Widths that the attention kernels run at speed.
     static func takes(_ width: Int) -> Bool { (32...256).contains(width) && width % 8 == 0 }
@@ -49,17 +30,11 @@ struct AttendCommand: AsyncParsableCommand {
     func run() async throws {
         let kernels = try fromKernels { () throws(KernelError) in try Kernels.fromEnvironment() }
         let (source, origin) = try input.open(kernels)
-        let shape = source.shape
-        var spec = AttendSpec(input: origin, shape: AttentionShape(shape), causal: causal)
-        spec.scale = scale
-        if let kvDtype { spec.kvElement = kvDtype.element }
-        for (name, width) in [("head_dim", shape.headDim), ("v_dim", shape.valueDim)] where !Self.takes(width) {
-            throw CommandError.failed("\(name) is \(width) in the input: it must be a multiple of 8 from 32 to 256")
-        }
+        var spec = try attention.spec(of: origin, shape: AttentionShape(source.shape))
         try MemoryCheck.run(workers: cluster.workers) { () throws(ExecutionError) in
             try MemoryEstimate(attend: spec, workers: cluster.workers)
         }
-        let result = try AttendResult(for: &spec, output: output, verifyRows: verifyRows)
+        let result = try AttendResult(for: &spec, output: attention.output, verifyRows: attention.verifyRows)
         let follower = JobFollower(
             spec: .attend(spec), workers: cluster.workers, threads: cluster.threads, prompt: [], verbose: cluster.verbose)
         let summaries: [WorkerSummary]
@@ -72,41 +47,45 @@ struct AttendCommand: AsyncParsableCommand {
             result.discard()
             throw error
         }
-        report(summaries, outcome, spec)
-        if let outcome, !outcome.holds {
-            throw CommandError.failed(
-                "the result is off: max_abs_error \(scientific(outcome.maxAbsError)) over \(outcome.rows) rows is above the bar of \(scientific(outcome.bar)): "
-                    + "run ringmaster verify, and report the two if it fails too")
+        try AttendReport(spec, summaries, outcome).print(asJSON: cluster.json)
+    }
+}
+
+/// What is computed over q, k and v, and what becomes of the result.
+struct AttendOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Safetensors file for the result.", valueName: "file"))
+    var output: String?
+    @Flag(inversion: .prefixedNo, help: "Whether a query sees only keys at or before its own position.")
+    var causal = true
+    @Option(help: ArgumentHelp("Factor on q.k (default: 1/sqrt(head_dim)).", valueName: "s"))
+    var scale: Double?
+    @Option(help: ArgumentHelp("How keys and values are kept and sent: f32 or bf16 (default: as they are given).", valueName: "type"))
+    var kvDtype: KVType?
+    @Option(
+        help: ArgumentHelp("Check this many random rows against attention in double precision.", valueName: "rows"),
+        transform: { try TokenCount(parsing: $0).value })
+    var verifyRows: Int?
+
+    /// Refuses values that cannot be meant.
+    func check(against input: AttendInput) throws {
+        if let scale, !(scale.isFinite && scale > 0) { throw ValidationError("--scale is a positive number, got \(scale)") }
+        if let verifyRows, verifyRows < 1 || verifyRows > ControlLimits.rowRanges {
+            throw ValidationError("--verify-rows is 1 to \(ControlLimits.rowRanges), got \(verifyRows)")
+        }
+        if input.input != nil && output == nil && verifyRows == nil {
+            throw ValidationError("say what to do with the result: --output FILE, or --verify-rows R")
         }
     }
 
-    private func report(_ summaries: [WorkerSummary], _ outcome: OracleCheck.Outcome?, _ spec: AttendSpec) {
-        let seconds = summaries.map(\.prefillSeconds).max() ?? 0
-        let gflops = seconds > 0 ? summaries.reduce(0) { $0 + $1.flops } / seconds / 1e9 : 0
-        if cluster.json {
-            var fields: JSONObject = [
-                "tokens": .integer(Int64(spec.shape.tokens)), "heads": .integer(Int64(spec.shape.heads)),
-                "workers": .integer(Int64(summaries.count)), "seconds": .number(seconds), "gflops": .number(gflops),
-                "exposed_communication_fraction": .number(exposedFraction(summaries)),
-            ]
-            if let outcome {
-                fields.append("max_abs_error", .number(outcome.maxAbsError))
-                fields.append("max_abs_error_lse", .number(outcome.maxAbsErrorLSE))
-                fields.append("error_bar", .number(outcome.bar))
-            }
-            fields.append("worker_figures", workerObjects(summaries))
-            Console.out(JSONValue.object(fields).text(pretty: true))
-            return
+    /// The specification of attention over `origin`, whose result nobody keeps yet.
+    func spec(of origin: AttendSpec.Input, shape: AttentionShape) throws(CommandError) -> AttendSpec {
+        var spec = AttendSpec(input: origin, shape: shape, causal: causal)
+        spec.scale = scale
+        if let kvDtype { spec.kvElement = kvDtype.element }
+        for (name, width) in [("head_dim", shape.headDim), ("v_dim", shape.valueDim)] where !AttendCommand.takes(width) {
+            throw .failed("\(name) is \(width) in the input: it must be a multiple of 8 from 32 to 256")
         }
-        Console.message(
-            "attention over \(grouped(spec.shape.tokens)) tokens, \(spec.shape.heads) heads in \(fixed(seconds, 3)) s, \(fixed(gflops, 1)) GFLOP/s"
-        )
-        Console.message(workerTable(summaries))
-        if let outcome {
-            Console.message(
-                "max_abs_error \(scientific(outcome.maxAbsError)) over \(outcome.rows) rows (bar \(scientific(outcome.bar))), "
-                    + "of lse \(scientific(outcome.maxAbsErrorLSE))")
-        }
+        return spec
     }
 }
 

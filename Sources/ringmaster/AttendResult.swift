@@ -9,24 +9,36 @@ import RingModels
 import RingWorker
 
 struct AttendResult {
+    /// Where the file is made.
+    enum Place {
+        /// On the machine on which the workers run too.
+        case here
+        /// In a folder that the workers share, each below a path of its own: they know the file by its name in it. `renames` is
+        /// false when nobody waits for the result: then the file has its name from the beginning.
+        case shared(root: String, renames: Bool)
+    }
+
     /// Where the workers write; `nil` when nobody wants the result.
     private let path: String?
-    /// Its name in the end; `nil` for a file that is only for checking.
+    /// Its name in the end, if it has another one until then.
     private let output: String?
+    /// Whether the file is only for checking.
+    private let isPassing: Bool
     /// Rows that are checked, ascending.
     private let rows: [Int]
 
     /// Creates the file at its full size and tells the specification of it.
-    init(for spec: inout AttendSpec, output: String?, verifyRows: Int?) throws(CommandError) {
+    init(for spec: inout AttendSpec, output: String?, verifyRows: Int?, place: Place = .here) throws(CommandError) {
         rows = verifyRows.map { Self.choose($0, of: spec.shape.tokens) } ?? []
-        self.output = output.map(absolutePath)
-        if let output = self.output {
-            path = output + ".part-\(ProcessInfo.processInfo.processIdentifier)"
-        } else if verifyRows != nil {
-            path = FileManager.default.temporaryDirectory.appending(path: "ringmaster-\(UUID().uuidString).safetensors")
-                .path(percentEncoded: false)
-        } else {
-            path = nil
+        isPassing = output == nil
+        guard let name = Self.name(output, verifyRows, place) else {
+            (path, self.output) = (nil, nil)
+            return
+        }
+        switch place {
+        case .here: (path, self.output) = (name, output.map(absolutePath))
+        case .shared(let root, let renames):
+            (path, self.output) = (absolutePath(root + "/" + name), renames ? output.map { absolutePath(root + "/" + $0) } : nil)
         }
         guard let path else { return }
         let (tokens, heads, width) = (spec.shape.tokens, spec.shape.heads, spec.shape.valueDim)
@@ -34,9 +46,22 @@ struct AttendResult {
             try SafetensorsWriter(
                 creating: path, tensors: [TensorSpec("out", .f32, [tokens, heads, width]), TensorSpec("lse", .f32, [tokens, heads])])
         }
-        spec.outputPath = path
+        spec.outputPath = name
         // Without an output the file stays sparse: only the checked rows are written.
         if output == nil { spec.outputRows = rows }
+    }
+
+    /// What the workers are to call the file; `nil` when nobody wants one.
+    private static func name(_ output: String?, _ verifyRows: Int?, _ place: Place) -> String? {
+        if let output {
+            if case .shared(_, renames: false) = place { return output }
+            let whole = if case .here = place { absolutePath(output) } else { output }
+            return whole + ".part-\(ProcessInfo.processInfo.processIdentifier)"
+        }
+        guard verifyRows != nil else { return nil }
+        let passing = "ringmaster-\(UUID().uuidString).safetensors"
+        if case .shared = place { return passing }
+        return FileManager.default.temporaryDirectory.appending(path: passing).path(percentEncoded: false)
     }
 
     /// Different random rows, ascending, always with the first and the last: that is where edges go wrong.
@@ -74,7 +99,7 @@ struct AttendResult {
     func keep() throws(CommandError) {
         guard let path else { return }
         guard let output else {
-            discard()
+            if isPassing { discard() }
             return
         }
         do {

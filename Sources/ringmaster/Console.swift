@@ -71,3 +71,17 @@ func grouped(_ count: Int) -> String {
     }
     return (count < 0 ? "-" : "") + text
 }
+
+/// Text that came from elsewhere, fit for a line of a terminal: what could move the cursor, change colours or hide letters is a
+/// question mark.
+func printable(_ text: String) -> String {
+    var clean = ""
+    for scalar in text.unicodeScalars {
+        switch scalar.properties.generalCategory {
+        case .control where scalar == "\n" || scalar == "\t": clean.append(" ")
+        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: clean.append("?")
+        default: clean.unicodeScalars.append(scalar)
+        }
+    }
+    return clean
+}

@@ -31,7 +31,7 @@ struct JobFollower: Sendable {
         }
     }
 
-    private static func ownBinary() throws -> String {
+    static func ownBinary() throws -> String {
         if let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") { return path }
         throw CommandError.failed("cannot find this program's own file through /proc/self/exe: is /proc mounted?")
     }
@@ -42,25 +42,13 @@ struct JobFollower: Sendable {
             Console.message("coordinator at \(cluster.address)")
             for (name, process) in cluster.processNumbers { Console.message("\(name) is process \(process)") }
         }
-        var bar = ProgressBar(verbose: verbose)
-        // Once the answer is on its way, redrawing would wipe the line on which it stands.
-        var isAnswering = false
-        defer { bar.clear() }
+        var screen = JobScreen(job, verbose: verbose)
+        defer { screen.clear() }
         for await item in events {
-            guard case .event(let event) = item else { continue }
-            switch event {
-            case .phase(let phase):
-                if verbose { Console.message("job \(job): \(phase.rawValue)") }
-            case .placed: break
-            case .progress(let progress):
-                if !isAnswering && progress.phase != .decode { bar.show(progress) }
-            case .token(_, let id):
-                if !isAnswering { bar.clear() }
-                isAnswering = true
-                onToken(id)
+            guard case .news(let news) = item, let end = try screen.show(news.event, onToken: onToken) else { continue }
+            switch end {
             case .succeeded(let summaries): return summaries
             case .failed(let failure):
-                bar.clear()
                 explain(failure, cluster)
                 throw failure
             case .cancelled(let reason): throw Failure(.shuttingDown, "the job was cancelled: \(reason)")

@@ -1,4 +1,4 @@
-// What the command itself needs of a model: its configuration and its tokenizer, never its weights.
+// What the command itself needs of a model: its configuration and its tokenizer, and at most the headers of its weights.
 
 import Foundation
 import RingControl
@@ -10,11 +10,11 @@ struct LoadedModel: Sendable {
     let folder: String
     let config: ModelConfig
     let generation: GenerationConfig
-    let checkpoint: Checkpoint
     /// `nil` if the folder has no `tokenizer.json`: then prompts must be token ids.
     let tokenizer: Tokenizer?
 
-    init(folder path: String) throws(CommandError) {
+    /// `withWeights` has the headers of the weights checked too; who submits to a cluster needs none on this machine.
+    init(folder path: String, withWeights: Bool = true) throws(CommandError) {
         let folder = absolutePath(path)
         guard let type = try? FileManager.default.attributesOfItem(atPath: folder)[.type] as? FileAttributeType else {
             throw .failed("there is no model folder \(path): give --model a folder with config.json and safetensors")
@@ -25,7 +25,7 @@ struct LoadedModel: Sendable {
         self.folder = folder
         config = try reading { () throws(FormatError) in try ModelConfig(folder: folder) }
         generation = try reading { () throws(FormatError) in try GenerationConfig(folder: folder) }
-        checkpoint = try reading { () throws(FormatError) in try Checkpoint(folder: folder) }
+        if withWeights { _ = try reading { () throws(FormatError) in try Checkpoint(folder: folder) } }
         let hasTokenizer = FileManager.default.fileExists(atPath: folder + "/tokenizer.json")
         tokenizer = hasTokenizer ? try reading { () throws(FormatError) in try Tokenizer(folder: folder) } : nil
     }

@@ -18,10 +18,11 @@ struct ModelInspect: ParsableCommand {
     var json = false
 
     func run() throws {
-        let model = try LoadedModel(folder: folder)
+        let model = try LoadedModel(folder: folder, withWeights: false)
         let config = model.config
-        let parameters = try model.checkpoint.tensorNames.reduce(0) { sum, name in
-            sum + (try reading { () throws(FormatError) in try model.checkpoint.require(name) }).info.elementCount
+        let checkpoint = try reading { () throws(FormatError) in try Checkpoint(folder: model.folder) }
+        let parameters = try checkpoint.tensorNames.reduce(0) { sum, name in
+            sum + (try reading { () throws(FormatError) in try checkpoint.require(name) }).info.elementCount
         }
         // Keys and values of one token over all layers, in f32; half of it in bf16.
         let tokenBytes = 2 * config.layerCount * config.keyValueHeadCount * config.headDimension * 4
@@ -32,7 +33,7 @@ struct ModelInspect: ParsableCommand {
                 "hidden_size": .integer(Int64(config.hiddenSize)), "heads": .integer(Int64(config.headCount)),
                 "kv_heads": .integer(Int64(config.keyValueHeadCount)), "head_dim": .integer(Int64(config.headDimension)),
                 "vocab_size": .integer(Int64(config.vocabularySize)), "max_position_embeddings": .integer(Int64(config.maximumPositions)),
-                "parameters": .integer(Int64(parameters)), "checkpoint_bytes": .integer(Int64(model.checkpoint.byteCount)),
+                "parameters": .integer(Int64(parameters)), "checkpoint_bytes": .integer(Int64(checkpoint.byteCount)),
                 "dtype": config.storedType.map { .string($0.rawValue) } ?? .null,
                 "kv_bytes_per_token": ["f32": .integer(Int64(tokenBytes)), "bf16": .integer(Int64(tokenBytes / 2))],
                 "tokens": .integer(Int64(length)),
@@ -49,7 +50,7 @@ struct ModelInspect: ParsableCommand {
             ("vocabulary", grouped(config.vocabularySize)),
             ("positions", grouped(config.maximumPositions)),
             ("parameters", grouped(parameters)),
-            ("checkpoint", "\(humanBytes(model.checkpoint.byteCount)), \(config.storedType?.rawValue ?? "type not stated")"),
+            ("checkpoint", "\(humanBytes(checkpoint.byteCount)), \(config.storedType?.rawValue ?? "type not stated")"),
             ("KV of a token", "\(humanBytes(tokenBytes)) in f32, \(humanBytes(tokenBytes / 2)) in bf16"),
             (
                 "KV of \(grouped(length)) tokens",
