@@ -10,8 +10,10 @@ public struct APIError: Error, HTTPResponseError, Sendable {
     public enum Code: String, Sendable, CaseIterable {
         /// The body or a parameter is not acceptable.
         case badRequest = "bad_request"
-        /// The bearer token is missing or wrong.
+        /// The credential is missing or wrong.
         case unauthorized
+        /// The credential is good, but not for this.
+        case forbidden
         /// No such route, job or worker.
         case notFound = "not_found"
         /// The thing is in a state that does not allow it.
@@ -29,6 +31,7 @@ public struct APIError: Error, HTTPResponseError, Sendable {
             switch self {
             case .badRequest: .badRequest
             case .unauthorized: .unauthorized
+            case .forbidden: .forbidden
             case .notFound: .notFound
             case .conflict: .conflict
             case .tooLarge: .contentTooLarge

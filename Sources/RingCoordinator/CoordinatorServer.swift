@@ -1,14 +1,17 @@
-// The HTTP server: who may ask what, and where it listens. The routes themselves are in Routes+*.swift.
+// The HTTP server: where it listens, how it knows who asks, and which routes it has. The routes themselves are in Routes+*.swift, who may
+// use them in AccessTable.swift.
 
+import Foundation
 import Hummingbird
 import HummingbirdCore
+import HummingbirdTLS
 import Logging
 import NIOCore
 import RingControl
 
 /// Why no server could be started.
 public enum ServerError: Error, Sendable, CustomStringConvertible {
-    /// The address is not one of this machine's own loopback addresses.
+    /// The address is not one of this machine's own loopback addresses, and the server has no certificates.
     case notLoopback(String)
     /// The address cannot be bound.
     case cannotBind(String, reason: String)
@@ -17,7 +20,8 @@ public enum ServerError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .notLoopback(let host):
-            "the coordinator listens on loopback only in this version, not on \(host): use 127.0.0.1"
+            "without certificates the coordinator listens on loopback only, not on \(host): use 127.0.0.1, or make certificates "
+                + "(ringmaster cluster init)"
         case .cannotBind(let address, let reason): "cannot listen on \(address): \(reason)"
         }
     }
@@ -25,31 +29,36 @@ public enum ServerError: Error, Sendable, CustomStringConvertible {
 
 /// The coordinator's server: one shell behind HTTP routes.
 public struct CoordinatorServer: Sendable {
-    typealias Context = BasicRequestContext
+    typealias Context = ControlContext
 
     /// The shell behind the routes.
     public let shell: CoordinatorShell
-    /// The secret that every request but the health checks must carry.
-    public let token: JoinToken
+    /// How it knows who asks.
+    public let security: ServerSecurity
+    /// How long it waits for slow clients.
+    public var patience = ClientPatience()
 
     /// A server round `shell`, not yet listening.
-    public init(shell: CoordinatorShell, token: JoinToken) {
-        self.shell = shell
-        self.token = token
-    }
+    public init(shell: CoordinatorShell, security: ServerSecurity) { (self.shell, self.security) = (shell, security) }
 
-    /// Listens on `host` (a loopback address) and `port` (0: any free one), calls `body` with the port, and stops
-    /// listening when it returns.
+    /// The server of an embedded cluster: every request but the health checks must carry the token.
+    public init(shell: CoordinatorShell, token: JoinToken) { self.init(shell: shell, security: .embedded(token)) }
+
+    /// The audit log, if this cluster has one.
+    public var audit: AuditLog? { if case .certificates(let security) = security { security.audit } else { nil } }
+
+    /// Listens on `host` and `port` (0: any free one), calls `body` with the port, and stops listening when it returns. Without
+    /// certificates `host` must be a loopback address.
     public func run<Result: Sendable>(
         host: String = "127.0.0.1", port: Int = 0, _ body: @escaping @Sendable (_ port: Int) async throws -> Result
     ) async throws -> Result {
-        guard ["127.0.0.1", "::1", "localhost"].contains(host) else { throw ServerError.notLoopback(host) }
+        if security.isForLoopbackOnly, !["127.0.0.1", "::1", "localhost"].contains(host) { throw ServerError.notLoopback(host) }
         let (ports, announce) = AsyncStream<Int>.makeStream()
         let application = Application(
-            router: router(),
+            router: router(), server: try builder(),
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port), serverName: "ringmaster",
-                availableConnectionsDelegate: MaximumAvailableConnections(CoordinatorLimits.connections)),
+                availableConnectionsDelegate: MaximumAvailableConnections(Self.connections)),
             onServerRunning: { channel in
                 announce.yield(channel.localAddress?.port ?? 0)
                 announce.finish()
@@ -78,59 +87,59 @@ public struct CoordinatorServer: Sendable {
         }
     }
 
-    /// Every route. Health checks and the version are open; everything else needs the token.
-    func router() -> Router<Context> {
+    /// HTTP/1.1, within TLS if there are certificates, on connections that are watched.
+    private func builder() throws -> HTTPServerBuilder {
+        guard case .certificates(let security) = security else {
+            return HTTPServerBuilder { [patience] responder in WatchedChannel(responder: responder, patience: patience) }
+        }
+        let certificates = try ServerCertificates(security.authority, days: security.serverCertificateDays)
+        let configuration = TLSChannelConfiguration(tlsConfiguration: try certificates.configuration())
+        return HTTPServerBuilder { [patience] responder in
+            try TLSChannel(WatchedChannel(responder: responder, patience: patience), configuration: configuration)
+        }
+    }
+
+    /// As many connections as the limit says and the process has descriptors for: one that cannot be accepted for want of a descriptor
+    /// would be an error of the listening socket.
+    private static var connections: Int {
+        let limits = FileManager.default.contents(atPath: "/proc/self/limits") ?? Data()
+        let line = String(decoding: limits, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("Max open files") } ?? ""
+        let most = line.split(separator: " ").dropFirst(3).first.flatMap { Int($0) } ?? CoordinatorLimits.connections
+        return max(16, min(CoordinatorLimits.connections, most - SecurityLimits.descriptorsReserved))
+    }
+
+    /// Every route, behind what every request passes.
+    package func router() -> Router<ControlContext> {
         let router = Router(context: Context.self)
-        router.addMiddleware { ErrorShape() }
+        let meter = RequestMeter()
+        router.addMiddleware {
+            RequestMeasuring(meter: meter)
+            ErrorShape()
+            Authentication(security: security)
+        }
         addHealthRoutes(to: router)
-        let guarded = router.group("v1").add(middleware: BearerCheck(token: token))
-        addWorkerRoutes(to: guarded.group("workers"))
-        addJobRoutes(to: guarded.group("jobs"))
+        addMetricsRoute(to: router, meter: meter)
+        addInterfaceRoute(to: router)
+        let routes = router.group("v1")
+        addClusterRoutes(to: routes.group().add(middleware: DrainTrail(audit: audit)))
+        addWorkerRoutes(to: routes.group("workers").add(middleware: OwnSession(shell: shell)))
+        addJobRoutes(to: routes.group("jobs").add(middleware: OwnJob(shell: shell, audit: audit)))
+        if case .certificates(let security) = security { addJoiningRoutes(to: routes, security) }
         return router
+    }
+
+    private struct Readiness: Encodable {
+        let ready: Bool
+        let reasons: [String]
     }
 
     private func addHealthRoutes(to router: Router<Context>) {
         router.get("healthz") { _, _ in "ok\n" }
-        router.get("readyz") { _, _ in "ok\n" }
+        router.get("readyz") { _, _ in
+            let reasons = await shell.reasonsNotReady()
+            return try Response.json(
+                Readiness(ready: reasons.isEmpty, reasons: reasons), status: reasons.isEmpty ? .ok : .serviceUnavailable)
+        }
         router.get("version") { _, _ in try Response.json(["version": RingmasterVersion.text]) }
-    }
-
-    // MARK: what routes share
-
-    /// A number in the path.
-    static func number(_ context: Context, _ name: String = "id") throws(APIError) -> UInt64 {
-        guard let text = context.parameters.get(name), let number = UInt64(text) else {
-            throw APIError(.badRequest, "the path needs a number for \(name)", parameter: name)
-        }
-        return number
-    }
-
-    /// A number in the query.
-    static func query(_ request: Request, _ name: String) throws(APIError) -> Int {
-        guard let text = request.uri.queryParameters[Substring(name)], let number = Int(text), number >= 0 else {
-            throw APIError(.badRequest, "the query needs \(name)=NUMBER", parameter: name)
-        }
-        return number
-    }
-
-    /// A JSON body.
-    static func body<Value: Decodable>(_ type: Value.Type, of request: Request, limit: Int) async throws -> Value {
-        let buffer = try await request.body.collect(upTo: limit)
-        do {
-            return try ControlJSON.decode(type, from: .init(buffer.readableBytesView))
-        } catch {
-            throw APIError(.badRequest, "the body is not the JSON this route takes: \(error)")
-        }
-    }
-
-    /// A response whose body is a line an element, `nil` being a blank line that only shows that somebody is there.
-    static func lines<Items: AsyncSequence & Sendable>(_ items: Items) -> Response where Items.Element == String? {
-        let body = ResponseBody { writer in
-            // A first line at once, so that the reader knows that it is heard.
-            try await writer.write(ByteBuffer(string: "\n"))
-            for try await line in items { try await writer.write(ByteBuffer(string: (line ?? "") + "\n")) }
-            try await writer.finish(nil)
-        }
-        return Response(status: .ok, headers: [.contentType: "application/x-ndjson", .cacheControl: "no-store"], body: body)
     }
 }

@@ -1,4 +1,4 @@
-// What every request passes: the shape of errors, the bound on headers, the bearer token.
+// What every request passes first: the shape of errors and the bound on headers. Who may ask is decided in Authentication.swift.
 
 import Hummingbird
 import NIOCore
@@ -20,20 +20,5 @@ struct ErrorShape<Context: RequestContext>: RouterMiddleware {
         } catch let error as HTTPError {
             return try APIError(.badRequest, error.body ?? "the request is not acceptable").response(from: request, context: context)
         }
-    }
-}
-
-/// Lets only requests through that carry the cluster's token.
-struct BearerCheck<Context: RequestContext>: RouterMiddleware {
-    let token: JoinToken
-
-    func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
-        let prefix = "Bearer "
-        guard let header = request.headers[.authorization], header.hasPrefix(prefix),
-            token.matches(String(header.dropFirst(prefix.count)))
-        else {
-            throw APIError(.unauthorized, "the request needs the cluster's token in an Authorization: Bearer header")
-        }
-        return try await next(request, context)
     }
 }
