@@ -5,8 +5,8 @@ import Foundation
 
 /// Encodes and decodes the messages of RingControl: snake_case keys, one object a line in streams.
 public enum ControlJSON {
-    /// One line without its newline.
-    public static func encode(_ value: some Encodable) throws -> Data { try encoder([]).encode(value) }
+    /// One line without its newline, keys in order.
+    public static func encode(_ value: some Encodable) throws -> Data { try encoder([.sortedKeys]).encode(value) }
 
     /// For people: an object over several lines, keys in order.
     public static func pretty(_ value: some Encodable) throws -> String {

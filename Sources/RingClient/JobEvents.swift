@@ -30,7 +30,7 @@ public struct JobEvents: AsyncSequence, Sendable {
         private var heardAt = ContinuousClock.now
         /// Signs of life on this connection: the second one comes behind everything that has happened so far.
         private var blanks = 0
-        /// Streams in a row that the coordinator ended without an event.
+        /// Streams in a row that the coordinator ended without a lasting event.
         private var emptyStreams = 0
         private var isOver = false
 
@@ -74,8 +74,9 @@ public struct JobEvents: AsyncSequence, Sendable {
         }
 
         private mutating func take(_ news: JobNews) throws(ClientError) -> JobNews? {
-            emptyStreams = 0
+            // The newest progress comes on every connection, also behind the end.
             guard let sequence = news.sequence else { return news }
+            emptyStreams = 0
             // What was asked for is what follows `seen`; an event before that is late news, one behind it means a loss.
             guard sequence > seen else { return nil }
             guard sequence == seen + 1 else {

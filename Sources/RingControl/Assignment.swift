@@ -27,12 +27,15 @@ public struct Assignment: Hashable, Sendable, Codable {
     public var epoch: Epoch
     /// This worker's place in the ring.
     public var rank: Int
+    /// The attempt that this is.
+    public var run: Run { Run(job, epoch) }
     /// Number of ranks.
     public var world: Int
     /// Every rank's address, by rank; this worker's own is among them.
     public var peers: [Peer]
-    /// 32 random bytes in hex that each peer must prove to know when it connects.
-    public var secret: String
+    /// 32 random bytes in hex that each peer must prove to know when it connects. Empty in the machine, which draws
+    /// nothing; the shell draws one for each run when the assignment leaves it.
+    public var secret = ""
     /// Tokens that are dealt.
     public var tokens: Int
     /// How they are dealt.
@@ -48,15 +51,14 @@ public struct Assignment: Hashable, Sendable, Codable {
 
     /// An assignment of its parts.
     public init(
-        job: JobNumber, epoch: Epoch, rank: Int, peers: [Peer], secret: String, threads: Int, localIndex: Int,
-        localCount: Int, spec: JobSpec
+        job: JobNumber, epoch: Epoch, rank: Int, peers: [Peer], threads: Int, localIndex: Int, localCount: Int,
+        spec: JobSpec
     ) {
         self.job = job
         self.epoch = epoch
         self.rank = rank
         world = peers.count
         self.peers = peers
-        self.secret = secret
         tokens = spec.tokens
         layout = spec.layout
         self.threads = threads

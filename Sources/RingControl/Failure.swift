@@ -22,12 +22,26 @@ public enum FailureCode: String, Hashable, Sendable, Codable, CaseIterable {
     case workersMissing = "workers_missing"
     /// Not every worker was ready in time.
     case prepareTimeout = "prepare_timeout"
-    /// The coordinator is going down.
+    /// It did not end within the time that its submitter gave it.
+    case timeout
+    /// Its ranks are there but nothing has moved for too long.
+    case stalled
+    /// The coordinator or the worker is going down.
     case shuttingDown = "shutting_down"
     /// A worker or the coordinator does not understand the other.
     case protocolMismatch = "protocol_mismatch"
     /// Our own bug.
     case internalError = "internal_error"
+
+    /// Whether another attempt, on other workers, may do better.
+    public var mayPass: Bool {
+        switch self {
+        case .workerLost, .damagedData, .transport, .prepareTimeout, .stalled, .shuttingDown: true
+        case .invalidInput, .invalidModel, .nonFinite, .insufficientMemory, .fileAccess, .workersMissing, .timeout,
+            .protocolMismatch, .internalError:
+            false
+        }
+    }
 }
 
 /// Why a job failed.

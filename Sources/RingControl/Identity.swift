@@ -28,6 +28,23 @@ public struct WorkerID: Hashable, Comparable, Sendable, Codable, CustomStringCon
     public var description: String { String(number) }
 }
 
+/// One attempt at a job: directives and reports carry it, so that word from an earlier attempt changes nothing.
+public struct Run: Hashable, Sendable, Codable, CustomStringConvertible {
+    /// The job.
+    public let job: JobNumber
+    /// The membership version under which this attempt was placed.
+    public let epoch: Epoch
+
+    /// The attempt at `job` that was placed under `epoch`.
+    public init(_ job: JobNumber, _ epoch: Epoch) {
+        self.job = job
+        self.epoch = epoch
+    }
+
+    /// `3@7`: job 3 under epoch 7.
+    public var description: String { "\(job)@\(epoch.number)" }
+}
+
 /// Ties an answer to the request that asked for it; the shell makes them up, the machine only hands them back.
 public struct Ticket: Hashable, Sendable {
     /// The number.

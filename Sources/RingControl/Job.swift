@@ -21,18 +21,35 @@ struct Job: Sendable {
         let deadline: Moment
     }
 
-    let number: JobNumber
-    let submission: Submission
-    var phase = JobPhase.queued
-    var hasPrompt: Bool
-    /// Until when its workers must have joined (queued) or be ready (preparing); unused afterwards.
-    var deadline: Moment
-    var epoch = Epoch(0)
+    /// What of it is kept in the store.
+    var record: JobRecord
+    /// Since when it has waited for its turn, or been at its present run.
+    var since: Moment
     /// By rank; empty while queued.
     var places: [Place] = []
     var suspicion: Suspicion?
-    var failure: Failure?
+    /// When any rank last had something new to tell.
+    var movedAt: Moment
+    /// Workers at whose fault an attempt ended: others are taken first.
+    var avoided: [String] = []
     var tokensGenerated = 0
+    /// Durable events so far: the sequence number of the last one.
+    var events = 0
+
+    init(_ record: JobRecord, now: Moment) {
+        self.record = record
+        since = now
+        movedAt = now
+    }
+
+    var number: JobNumber { record.number }
+    var phase: JobPhase { record.phase }
+    var submission: Submission { record.submission }
+    var run: Run { Run(record.number, record.epoch) }
+    var isPlaced: Bool { record.phase == .admitted || record.phase == .running }
+
+    /// When it must have ended.
+    var timeout: Moment? { submission.timeoutSeconds.map { record.submittedAt.advanced(bySeconds: $0) } }
 
     /// The rank that `worker` holds in this job.
     func rank(of worker: WorkerID) -> Int? { places.firstIndex { $0.worker == worker } }
@@ -50,35 +67,15 @@ struct Job: Sendable {
         return "in \(progress.phase.rawValue) at layer \(layer) of \(progress.layers), "
             + "\(step) \(min(progress.step + 1, max(progress.steps, 1))) of \(progress.steps)"
     }
-}
 
-/// What can be asked about a job at any time.
-public struct JobView: Hashable, Sendable, Codable {
-    /// Its number.
-    public var id: JobNumber
-    /// `generate` or `attend`.
-    public var kind: String
-    /// Where it stands.
-    public var phase: JobPhase
-    /// Tokens that are dealt.
-    public var tokens: Int
-    /// Its workers by rank, once it has some.
-    public var workers: [String]
-    /// How far it is.
-    public var progress: JobProgress?
-    /// Tokens of the answer so far.
-    public var tokensGenerated: Int
-    /// Why it failed, if it did.
-    public var failure: Failure?
-
-    init(_ job: Job) {
-        id = job.number
-        kind = job.submission.spec.kind
-        phase = job.phase
-        tokens = job.submission.spec.tokens
-        workers = job.places.map(\.name)
-        progress = JobProgress(of: job.places.compactMap(\.progress))
-        tokensGenerated = job.tokensGenerated
-        failure = job.failure
+    /// The specification of its next attempt: tokens of the answer that were told are part of the prompt from then on, so
+    /// that the answer goes on where it stopped and no follower sees it change.
+    var specOfNextRun: JobSpec {
+        guard case .generate(var spec) = submission.spec, tokensGenerated > 0 else { return submission.spec }
+        if spec.logitsPath != nil, spec.logitsRows == nil { spec.logitsRows = [RowRange(start: 0, count: spec.promptTokenCount)] }
+        spec.answered = tokensGenerated
+        spec.promptTokenCount += tokensGenerated
+        spec.maxTokens = max(0, spec.maxTokens - tokensGenerated)
+        return .generate(spec)
     }
 }

@@ -3,7 +3,7 @@
 import RingCore
 
 extension JobEvent: Codable {
-    private enum Key: String, CodingKey { case type, phase, workers, epoch, progress, index, id, failure, reason }
+    private enum Key: String, CodingKey { case type, phase, workers, epoch, progress, index, id, failure, reason, attempt }
 
     /// `{"type":"token","index":0,"id":17}` and so on, one form a case.
     public init(from decoder: any Decoder) throws {
@@ -13,6 +13,9 @@ extension JobEvent: Codable {
         case "placed":
             self = .placed(
                 workers: try fields.decode([String].self, forKey: .workers), epoch: try fields.decode(Epoch.self, forKey: .epoch))
+        case "retrying":
+            self = .retrying(
+                attempt: try fields.decode(Int.self, forKey: .attempt), cause: try fields.decode(Failure.self, forKey: .failure))
         case "progress": self = .progress(try fields.decode(JobProgress.self, forKey: .progress))
         case "token":
             self = .token(index: try fields.decode(Int.self, forKey: .index), id: try fields.decode(UInt32.self, forKey: .id))
@@ -35,6 +38,10 @@ extension JobEvent: Codable {
             try fields.encode("placed", forKey: .type)
             try fields.encode(workers, forKey: .workers)
             try fields.encode(epoch, forKey: .epoch)
+        case .retrying(let attempt, let cause):
+            try fields.encode("retrying", forKey: .type)
+            try fields.encode(attempt, forKey: .attempt)
+            try fields.encode(cause, forKey: .failure)
         case .progress(let progress):
             try fields.encode("progress", forKey: .type)
             try fields.encode(progress, forKey: .progress)
@@ -52,5 +59,25 @@ extension JobEvent: Codable {
             try fields.encode("cancelled", forKey: .type)
             try fields.encode(reason, forKey: .reason)
         }
+    }
+}
+
+extension JobNews: Codable {
+    private enum Key: String, CodingKey { case seq, at }
+
+    /// The event's own form with `seq` and `at` beside its fields.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: Key.self)
+        sequence = try fields.decodeIfPresent(Int.self, forKey: .seq)
+        at = try fields.decode(Double.self, forKey: .at)
+        event = try JobEvent(from: decoder)
+    }
+
+    /// The form that `init(from:)` reads.
+    public func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: Key.self)
+        try fields.encodeIfPresent(sequence, forKey: .seq)
+        try fields.encode(at, forKey: .at)
+        try event.encode(to: encoder)
     }
 }

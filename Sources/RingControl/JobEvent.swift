@@ -6,8 +6,8 @@ import RingCore
 public enum JobPhase: String, Hashable, Sendable, Codable, CaseIterable {
     /// Waits for its prompt, for workers, or for its turn.
     case queued
-    /// Its workers load and connect.
-    case preparing
+    /// Its workers are chosen; they load and connect.
+    case admitted
     /// Its workers compute.
     case running
     /// Settled: done.
@@ -73,6 +73,8 @@ public enum JobEvent: Hashable, Sendable {
     case phase(JobPhase)
     /// The workers that do it, by rank, under this membership version.
     case placed(workers: [String], epoch: Epoch)
+    /// An attempt failed and another will be made; tokens of the answer that were told stay as they are.
+    case retrying(attempt: Int, cause: Failure)
     /// How far it is. Only the newest counts.
     case progress(JobProgress)
     /// Token `index` of the answer.
@@ -88,7 +90,30 @@ public enum JobEvent: Hashable, Sendable {
     public var isFinal: Bool {
         switch self {
         case .succeeded, .failed, .cancelled: true
-        case .phase, .placed, .progress, .token: false
+        case .phase, .placed, .retrying, .progress, .token: false
         }
+    }
+
+    /// Whether it is kept: progress is not, since only the newest counts.
+    public var isDurable: Bool {
+        if case .progress = self { return false }
+        return true
+    }
+}
+
+/// An event with its place among the durable events of its job, as it goes out to followers.
+public struct JobNews: Hashable, Sendable {
+    /// 1, 2, ... for durable events; `nil` for progress. A follower that comes back asks for what follows the last it saw.
+    public var sequence: Int?
+    /// When, in seconds since 1970.
+    public var at: Double
+    /// What happened.
+    public var event: JobEvent
+
+    /// News of its parts.
+    public init(sequence: Int?, at: Double, event: JobEvent) {
+        self.sequence = sequence
+        self.at = at
+        self.event = event
     }
 }

@@ -52,3 +52,25 @@ extension JobSpec: Codable {
         }
     }
 }
+
+extension GenerateSpec {
+    /// Reads a request; what it leaves out is as in `init(modelFolder:promptTokenCount:maxTokens:)`.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            modelFolder: try fields.decode(String.self, forKey: .modelFolder),
+            promptTokenCount: try fields.decode(Int.self, forKey: .promptTokenCount),
+            maxTokens: try fields.decode(Int.self, forKey: .maxTokens))
+        temperature = try fields.decodeIfPresent(Double.self, forKey: .temperature) ?? temperature
+        topK = try fields.decodeIfPresent(Int.self, forKey: .topK) ?? topK
+        topP = try fields.decodeIfPresent(Double.self, forKey: .topP) ?? topP
+        seed = try fields.decodeIfPresent(UInt64.self, forKey: .seed) ?? seed
+        ignoreEOS = try fields.decodeIfPresent(Bool.self, forKey: .ignoreEOS) ?? ignoreEOS
+        stopTokens = try fields.decodeIfPresent([UInt32].self, forKey: .stopTokens) ?? stopTokens
+        kvElement = try fields.decodeIfPresent(ElementKind.self, forKey: .kvElement) ?? kvElement
+        logitsPath = try fields.decodeIfPresent(String.self, forKey: .logitsPath)
+        logitsRows = try fields.decodeIfPresent([RowRange].self, forKey: .logitsRows)
+        allowLonger = try fields.decodeIfPresent(Bool.self, forKey: .allowLonger) ?? allowLonger
+        answered = try fields.decodeIfPresent(Int.self, forKey: .answered) ?? answered
+    }
+}

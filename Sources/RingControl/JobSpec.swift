@@ -56,12 +56,15 @@ public struct GenerateSpec: Hashable, Sendable, Codable {
     public var logitsRows: [RowRange]?
     /// Accept more tokens than the model's `max_position_embeddings`.
     public var allowLonger: Bool
+    /// How many tokens of the answer were told by an earlier attempt: they stand at the end of the prompt, count in
+    /// `promptTokenCount`, and the answer goes on behind them. A submitter leaves it zero.
+    public var answered: Int
 
     // Named so that the shells' snake-case strategies turn each key there and back: `EOS` would come back as `Eos`.
-    private enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey {
         case modelFolder, promptTokenCount, maxTokens, temperature, topK, topP, seed
         case ignoreEOS = "ignoreEos"
-        case stopTokens, kvElement, logitsPath, logitsRows, allowLonger
+        case stopTokens, kvElement, logitsPath, logitsRows, allowLonger, answered
     }
 
     /// A greedy request; everything else can be set afterwards.
@@ -77,6 +80,7 @@ public struct GenerateSpec: Hashable, Sendable, Codable {
         stopTokens = []
         kvElement = .f32
         allowLonger = false
+        answered = 0
     }
 }
 

@@ -2,8 +2,8 @@
 
 /// Bounds of jobs, members and messages.
 public enum ControlLimits {
-    /// Most workers a coordinator keeps. Each costs one open response stream and a scan on every tick.
-    public static let members = 1024
+    /// Most workers a coordinator keeps. Each costs one open response stream, and a scan of all of them every half a second.
+    public static let members = 16384
     /// Most jobs that wait or run. A job costs its prompt (4 bytes a token) until it is settled.
     public static let jobsOpen = 256
     /// Settled jobs that can still be asked about; the oldest goes first.
@@ -14,29 +14,16 @@ public enum ControlLimits {
     public static let rowRanges = 1 << 16
     /// Most bytes in a name, a path or a message; longer ones are cut or refused.
     public static let textBytes = 4096
+    /// Most bytes of an idempotency key: a UUID fits many times.
+    public static let keyBytes = 255
+    /// Most retries of a job: each may cost its whole prefill.
+    public static let retries = 100
+    /// Longest time limit of a job, in seconds: thirty days.
+    public static let timeoutSeconds = 2_592_000.0
+    /// Most runs of a job, also those that were handed back by workers which left.
+    public static let attempts = 1000
+    /// Epochs that are set aside in the store at a time: a coordinator that was killed goes on behind all it may have used.
+    public static let epochsReserved: UInt64 = 1024
     /// Most stop tokens in one specification.
     public static let stopTokens = 64
-}
-
-/// How long the coordinator waits for what; each value states what a longer one costs.
-public struct CoordinatorPolicy: Hashable, Sendable {
-    /// Seconds until the workers of a job must have joined. Longer: a cluster that cannot come up is reported later.
-    public var joinSeconds: Double
-    /// Seconds until every worker must have loaded its shard. Long, because a checkpoint can come from a slow disk.
-    public var prepareSeconds: Double
-    /// Seconds of silence after which a worker counts as gone. Shorter: a machine under load is taken for dead.
-    public var silenceSeconds: Double
-    /// Seconds to wait, when a rank says that another is lost, for word from or about the lost one itself: its own error
-    /// or the signal that killed it says more than "connection reset".
-    public var suspicionSeconds: Double
-
-    /// The defaults, or other values.
-    public init(
-        joinSeconds: Double = 30, prepareSeconds: Double = 1800, silenceSeconds: Double = 10, suspicionSeconds: Double = 1
-    ) {
-        self.joinSeconds = joinSeconds
-        self.prepareSeconds = prepareSeconds
-        self.silenceSeconds = silenceSeconds
-        self.suspicionSeconds = suspicionSeconds
-    }
 }

@@ -1,4 +1,4 @@
-// A worker as the coordinator knows it.
+// A worker that has joined, as the coordinator's machine keeps it.
 
 import RingCore
 
@@ -7,25 +7,54 @@ struct Member: Sendable {
     let id: WorkerID
     let registration: WorkerRegistration
     var heardAt: Moment
-    /// The job it has been told to prepare and has not yet settled; an aborted job holds it until it says `stopped`.
-    var job: JobNumber?
-}
+    /// When its connection closed, until it comes back.
+    var disconnectedAt: Moment?
+    /// The run it has been told to prepare and has not yet settled; an aborted run holds it until it says `stopped`.
+    var run: Run?
+    /// Until when it must have given up an aborted run.
+    var releaseBy: Moment?
+    /// Silent for longer than it should be.
+    var isSuspected = false
+    /// Gets no new run, and is told to stop when it holds none.
+    var isDraining = false
+    /// Was told to stop.
+    var isStopping = false
 
-/// What can be asked about a worker at any time.
-public struct WorkerView: Hashable, Sendable, Codable {
-    /// Its number.
-    public var id: WorkerID
-    /// What it said of itself.
-    public var registration: WorkerRegistration
-    /// Seconds since it was last heard.
-    public var silentSeconds: Double
-    /// The job that holds it.
-    public var job: JobNumber?
+    init(id: WorkerID, registration: WorkerRegistration, now: Moment) {
+        self.id = id
+        self.registration = registration
+        heardAt = now
+    }
 
-    init(_ member: Member, now: Moment) {
-        id = member.id
-        registration = member.registration
-        silentSeconds = now.seconds(since: member.heardAt)
-        job = member.job
+    /// Whether it can be given a run.
+    var isIdle: Bool { run == nil && !isSuspected && disconnectedAt == nil && !isDraining && !isStopping }
+    /// Whether it may be given one sooner or later.
+    var isLasting: Bool { !isDraining && !isStopping }
+
+    var health: WorkerHealth {
+        if isSuspected || disconnectedAt != nil { return .suspected }
+        return isDraining || isStopping ? .draining : .ok
+    }
+
+    /// Why it counts as gone, completing "worker X ...".
+    func lossReason(_ policy: CoordinatorPolicy, at now: Moment) -> String? {
+        if let disconnectedAt, now.seconds(since: max(disconnectedAt, heardAt)) >= policy.reconnectSeconds {
+            return "closed its connection and did not come back within \(Int(1000 * policy.reconnectSeconds)) ms"
+        }
+        if now.seconds(since: heardAt) >= policy.silenceSeconds {
+            return "has been silent for \(Int(policy.silenceSeconds)) s and counts as lost"
+        }
+        if let releaseBy, let run, releaseBy <= now {
+            return "did not give job \(run.job) up within \(Int(policy.abortSeconds)) s and counts as hung"
+        }
+        return nil
+    }
+
+    /// When to look at it next.
+    func nextDeadline(_ policy: CoordinatorPolicy) -> Moment {
+        var next = heardAt.advanced(bySeconds: isSuspected ? policy.silenceSeconds : policy.suspectSeconds)
+        if let disconnectedAt { next = min(next, max(disconnectedAt, heardAt).advanced(bySeconds: policy.reconnectSeconds)) }
+        if let releaseBy { next = min(next, releaseBy) }
+        return next
     }
 }

@@ -3,31 +3,47 @@
 import RingCore
 
 /// What a submitter wants done.
-public struct Submission: Hashable, Sendable {
+public struct Submission: Hashable, Sendable, Codable {
     /// What to do.
     public var spec: JobSpec
-    /// How many workers do it.
-    public var workers: Int
+    /// How many workers do it; `nil` takes as many as are idle when its turn comes.
+    public var workers: Int?
     /// Compute threads of each; `nil` shares the cores of a machine among its workers.
     public var threads: Int?
-    /// 32 random bytes in hex for the job's data plane; drawn by the shell, since a machine draws nothing.
-    public var secret: String
+    /// Whose job it is: turns go round owners.
+    public var owner = ""
+    /// -100 ... 100; a higher one goes first.
+    public var priority = 0
+    /// How many more attempts are made when a worker is lost or the data plane breaks.
+    public var retries = 0
+    /// Seconds from its submission within which it must have ended; `nil` is no limit.
+    public var timeoutSeconds: Double?
+    /// A second submission of the same owner with the same key is the same job.
+    public var idempotencyKey: String?
 
-    /// A submission of its parts.
-    public init(spec: JobSpec, workers: Int, threads: Int?, secret: String) {
+    /// A submission of its parts; the rest can be set afterwards.
+    public init(spec: JobSpec, workers: Int?, threads: Int?) {
         self.spec = spec
         self.workers = workers
         self.threads = threads
-        self.secret = secret
     }
 }
 
 extension Submission {
     /// What is wrong with it, as a sentence; `nil` if nothing is. The files it names are the submitter's and the workers' to check.
     var objection: String? {
-        if workers < 1 || workers > Limits.ranks { return "a job has 1 to \(Limits.ranks) workers, got \(workers)" }
+        if let workers, workers < 1 || workers > Limits.ranks { return "a job has 1 to \(Limits.ranks) workers, got \(workers)" }
         if let threads, threads < 1 || threads > 1024 { return "a worker has 1 to 1024 threads, got \(threads)" }
         if spec.tokens < 1 || spec.tokens > Limits.tokens { return "a context has 1 to \(Limits.tokens) tokens, got \(spec.tokens)" }
+        if priority < -100 || priority > 100 { return "priority is -100 to 100, got \(priority)" }
+        if retries < 0 || retries > ControlLimits.retries { return "retries is 0 to \(ControlLimits.retries), got \(retries)" }
+        if let timeoutSeconds, !(timeoutSeconds > 0 && timeoutSeconds <= ControlLimits.timeoutSeconds) {
+            return "timeout_seconds is above 0 and at most \(Int(ControlLimits.timeoutSeconds)), got \(timeoutSeconds)"
+        }
+        if owner.utf8.count > ControlLimits.textBytes { return "an owner's name has at most \(ControlLimits.textBytes) bytes" }
+        if let key = idempotencyKey, key.isEmpty || key.utf8.count > ControlLimits.keyBytes {
+            return "an idempotency key has 1 to \(ControlLimits.keyBytes) bytes"
+        }
         switch spec {
         case .generate(let spec): return spec.objection
         case .attend(let spec): return spec.objection
@@ -43,6 +59,7 @@ extension GenerateSpec {
         }
         if !(temperature >= 0 && temperature <= 100) { return "temperature is 0 to 100, got \(temperature)" }
         if !(topP > 0 && topP <= 1) { return "top_p is above 0 and at most 1, got \(topP)" }
+        if answered != 0 { return "answered is for the coordinator to set" }
         if topK < 0 { return "top_k is 0 (no limit) or more, got \(topK)" }
         if stopTokens.count > ControlLimits.stopTokens { return "at most \(ControlLimits.stopTokens) stop tokens, got \(stopTokens.count)" }
         if let rows = logitsRows {

@@ -3,17 +3,16 @@
 import RingCore
 
 extension WorkerDirective: Codable {
-    private enum Key: String, CodingKey { case type, assignment, job, reason }
+    private enum Key: String, CodingKey { case type, assignment, job, epoch, reason }
 
-    /// `{"type":"prepare","assignment":{...}}`, `{"type":"start","job":1}`, `{"type":"abort","job":1,"reason":R}`, `{"type":"stop"}`.
+    /// `{"type":"prepare","assignment":{...}}`, `{"type":"start","job":1,"epoch":1}`, `{"type":"abort","job":1,"epoch":1,"reason":R}`, `{"type":"stop"}`.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
         switch try fields.decode(String.self, forKey: .type) {
         case "prepare": self = .prepare(try fields.decode(Assignment.self, forKey: .assignment))
-        case "start": self = .start(try fields.decode(JobNumber.self, forKey: .job))
+        case "start": self = .start(try Run(from: decoder))
         case "abort":
-            self = .abort(
-                try fields.decode(JobNumber.self, forKey: .job), reason: try fields.decode(String.self, forKey: .reason))
+            self = .abort(try Run(from: decoder), reason: try fields.decode(String.self, forKey: .reason))
         case "stop": self = .stop
         case let other:
             throw DecodingError.dataCorruptedError(forKey: .type, in: fields, debugDescription: "unknown directive \(other)")
@@ -27,12 +26,12 @@ extension WorkerDirective: Codable {
         case .prepare(let assignment):
             try fields.encode("prepare", forKey: .type)
             try fields.encode(assignment, forKey: .assignment)
-        case .start(let job):
+        case .start(let run):
             try fields.encode("start", forKey: .type)
-            try fields.encode(job, forKey: .job)
-        case .abort(let job, let reason):
+            try run.encode(to: encoder)
+        case .abort(let run, let reason):
             try fields.encode("abort", forKey: .type)
-            try fields.encode(job, forKey: .job)
+            try run.encode(to: encoder)
             try fields.encode(reason, forKey: .reason)
         case .stop:
             try fields.encode("stop", forKey: .type)
@@ -41,25 +40,25 @@ extension WorkerDirective: Codable {
 }
 
 extension WorkerReport: Codable {
-    private enum Key: String, CodingKey { case type, job, progress, index, id, summary, code, message, lostRank }
+    private enum Key: String, CodingKey { case type, progress, index, id, summary, code, message, lostRank }
 
-    /// `{"type":"token","job":1,"index":0,"id":17}` and so on, one form a case.
+    /// `{"type":"token","job":1,"epoch":1,"index":0,"id":17}` and so on, one form a case.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
-        let job = try fields.decode(JobNumber.self, forKey: .job)
+        let run = try Run(from: decoder)
         switch try fields.decode(String.self, forKey: .type) {
-        case "ready": self = .ready(job)
-        case "progress": self = .progress(job, try fields.decode(WorkerProgress.self, forKey: .progress))
+        case "ready": self = .ready(run)
+        case "progress": self = .progress(run, try fields.decode(WorkerProgress.self, forKey: .progress))
         case "token":
             self = .token(
-                job, index: try fields.decode(Int.self, forKey: .index), id: try fields.decode(UInt32.self, forKey: .id))
-        case "finished": self = .finished(job, try fields.decode(WorkerSummary.self, forKey: .summary))
+                run, index: try fields.decode(Int.self, forKey: .index), id: try fields.decode(UInt32.self, forKey: .id))
+        case "finished": self = .finished(run, try fields.decode(WorkerSummary.self, forKey: .summary))
         case "failed":
             self = .failed(
-                job, try fields.decode(FailureCode.self, forKey: .code),
+                run, try fields.decode(FailureCode.self, forKey: .code),
                 message: try fields.decode(String.self, forKey: .message),
                 lostRank: try fields.decodeIfPresent(Int.self, forKey: .lostRank))
-        case "stopped": self = .stopped(job)
+        case "stopped": self = .stopped(run)
         case let other:
             throw DecodingError.dataCorruptedError(forKey: .type, in: fields, debugDescription: "unknown report \(other)")
         }
@@ -68,7 +67,7 @@ extension WorkerReport: Codable {
     /// The form that `init(from:)` reads.
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: Key.self)
-        try fields.encode(job, forKey: .job)
+        try run.encode(to: encoder)
         switch self {
         case .ready: try fields.encode("ready", forKey: .type)
         case .progress(_, let progress):

@@ -24,11 +24,13 @@ public struct WorkerRegistration: Hashable, Sendable, Codable {
     public var dataPort: Int
     /// Version of its program; another one than the coordinator's is refused.
     public var version: String
+    /// Random text drawn when the process started: tells a worker that comes back from another one of the same name.
+    public var instance: String
 
     /// A registration of its parts.
     public init(
         name: String, pid: Int, machine: String, isa: String, cpus: Int, numaNodes: Int, memoryBytes: Int, dataHost: String,
-        dataPort: Int, version: String
+        dataPort: Int, version: String, instance: String = ""
     ) {
         self.name = name
         self.pid = pid
@@ -40,6 +42,7 @@ public struct WorkerRegistration: Hashable, Sendable, Codable {
         self.dataHost = dataHost
         self.dataPort = dataPort
         self.version = version
+        self.instance = instance
     }
 }
 
@@ -48,10 +51,10 @@ public enum WorkerDirective: Hashable, Sendable {
     /// Load, connect, and report `ready`.
     case prepare(Assignment)
     /// Every rank is ready: run.
-    case start(JobNumber)
-    /// Give the job up, and report `stopped`.
-    case abort(JobNumber, reason: String)
-    /// End the process.
+    case start(Run)
+    /// Give the run up, and report `stopped`, also if it is not known.
+    case abort(Run, reason: String)
+    /// Leave: nothing more will be asked. A process that was started for one coordinator ends.
     case stop
 }
 
@@ -136,24 +139,24 @@ public struct WorkerSummary: Hashable, Sendable, Codable {
 /// What a worker reports.
 public enum WorkerReport: Hashable, Sendable {
     /// Loaded and connected.
-    case ready(JobNumber)
+    case ready(Run)
     /// How far it is. Only the newest counts, so they may be thinned out.
-    case progress(JobNumber, WorkerProgress)
+    case progress(Run, WorkerProgress)
     /// Token `index` of the answer. Only the leading rank reports them, in order.
-    case token(JobNumber, index: Int, id: UInt32)
+    case token(Run, index: Int, id: UInt32)
     /// Done.
-    case finished(JobNumber, WorkerSummary)
+    case finished(Run, WorkerSummary)
     /// It could not go on. `lostRank`: because that rank is gone.
-    case failed(JobNumber, FailureCode, message: String, lostRank: Int?)
-    /// It gave the job up as it was told to.
-    case stopped(JobNumber)
+    case failed(Run, FailureCode, message: String, lostRank: Int?)
+    /// It gave the run up as it was told to.
+    case stopped(Run)
 
-    /// The job that is meant.
-    public var job: JobNumber {
+    /// The run that is meant.
+    public var run: Run {
         switch self {
-        case .ready(let job), .progress(let job, _), .token(let job, _, _), .finished(let job, _), .failed(let job, _, _, _),
-            .stopped(let job):
-            job
+        case .ready(let run), .progress(let run, _), .token(let run, _, _), .finished(let run, _), .failed(let run, _, _, _),
+            .stopped(let run):
+            run
         }
     }
 }

@@ -11,8 +11,6 @@ package enum Access: Hashable, Sendable {
     case role(Role)
     /// A worker.
     case worker
-    /// An administrator, or the worker that the handler finds in the path.
-    case adminOrWorker
     /// A join token, which the handler checks.
     case joining
 }
@@ -27,7 +25,7 @@ package enum AccessTable {
         ("PUT /v1/jobs/{}/prompt", .role(.submit)), ("GET /v1/jobs/{}/prompt", .worker),
         ("POST /v1/workers", .worker), ("GET /v1/workers", .role(.read)), ("GET /v1/workers/{}/directives", .worker),
         ("POST /v1/workers/{}/reports", .worker), ("POST /v1/workers/{}/certificate", .worker),
-        ("POST /v1/workers/{}/drain", .adminOrWorker),
+        ("POST /v1/workers/{}/drain", .role(.admin)),
         ("GET /v1/cluster", .role(.read)), ("POST /v1/drain", .role(.admin)),
         ("GET /metrics", .role(.read)),
         // The page holds nothing of the cluster: it asks for what it shows with the key of its reader.

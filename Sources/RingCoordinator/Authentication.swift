@@ -34,7 +34,6 @@ struct Authentication: RouterMiddleware {
         case .open, .joining: break
         case .role(let role): try context.principal.require(role)
         case .worker: try context.principal.requireWorker()
-        case .adminOrWorker: if context.principal.workerName == nil { try context.principal.require(.admin) }
         case nil: throw APIError(.notFound, "there is no such route")
         }
         return credential.guarding(try await next(request, context))

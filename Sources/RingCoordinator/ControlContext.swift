@@ -22,10 +22,4 @@ public struct ControlContext: RequestContext {
 
     /// Throws `forbidden` unless the principal has at least this role.
     public func require(_ role: Role) throws(APIError) { try principal.require(role) }
-
-    /// Throws `forbidden` unless the principal is an administrator or the worker of this name itself.
-    public func requireAdmin(orWorker name: String) throws(APIError) {
-        if principal.workerName == name { return }
-        try principal.require(.admin)
-    }
 }

@@ -121,9 +121,9 @@ public struct CoordinatorServer: Sendable {
         addMetricsRoute(to: router, meter: meter)
         addInterfaceRoute(to: router)
         let routes = router.group("v1")
-        addClusterRoutes(to: routes.group().add(middleware: DrainTrail(audit: audit)))
+        addClusterRoutes(to: routes)
         addWorkerRoutes(to: routes.group("workers").add(middleware: OwnSession(shell: shell)))
-        addJobRoutes(to: routes.group("jobs").add(middleware: OwnJob(shell: shell, audit: audit)))
+        addJobRoutes(to: routes.group("jobs").add(middleware: OwnJob(shell: shell)))
         if case .certificates(let security) = security { addJoiningRoutes(to: routes, security) }
         return router
     }

@@ -19,6 +19,14 @@ public struct EmbeddedCluster: Sendable {
         public var mirror: (@Sendable (String) -> Void)?
         /// How long to wait for what.
         public var policy: CoordinatorPolicy
+        /// Further arguments of each worker.
+        public var workerArguments: [String] = []
+        /// Where jobs are kept.
+        public var store: any JobStore = MemoryJobStore()
+        /// Where the coordinator listens, a loopback address; port 0 takes any free one.
+        public var listen = (host: "127.0.0.1", port: 0)
+        /// Whether others may use the cluster without its token, as on any loopback daemon.
+        public var isOpen = false
 
         /// `workers` processes of `binary`.
         public init(binary: String, workers: Int, environment: [String: String] = ProcessInfo.processInfo.environment) {
@@ -31,7 +39,8 @@ public struct EmbeddedCluster: Sendable {
         }
     }
 
-    private let shell: CoordinatorShell
+    /// The coordinator.
+    public let shell: CoordinatorShell
     private let processes: [WorkerProcess]
     /// The coordinator's address.
     public let address: String
@@ -40,17 +49,19 @@ public struct EmbeddedCluster: Sendable {
     public static func run<Result: Sendable>(
         _ configuration: Configuration, _ body: @escaping @Sendable (EmbeddedCluster) async throws -> Result
     ) async throws -> Result {
-        let shell = CoordinatorShell(version: RingmasterVersion.text, policy: configuration.policy)
+        let shell = try CoordinatorShell(version: RingmasterVersion.text, policy: configuration.policy, store: configuration.store)
         let token = JoinToken.random()
-        return try await CoordinatorServer(shell: shell, token: token).run { port in
-            let address = "http://127.0.0.1:\(port)"
+        let server = CoordinatorServer(shell: shell, security: configuration.isOpen ? .open : .embedded(token))
+        let (host, wantedPort) = configuration.listen
+        return try await server.run(host: host, port: wantedPort) { port in
+            let address = "http://\(host):\(port)"
             var processes: [WorkerProcess] = []
             do {
                 for place in 0..<configuration.workers {
                     processes.append(
                         try WorkerProcess(
                             name: workerName(place, of: configuration.workers), binary: configuration.binary,
-                            arguments: ["--coordinator", address], token: token, environment: configuration.environment,
+                            arguments: ["--coordinator", address] + configuration.workerArguments, token: token, environment: configuration.environment,
                             mirror: configuration.mirror))
                 }
             } catch {
@@ -83,8 +94,7 @@ public struct EmbeddedCluster: Sendable {
     /// Submits a job with its prompt (empty for `attend`) and follows it.
     public func submit(_ spec: JobSpec, threads: Int?, prompt: [UInt32]) async throws -> (job: JobNumber, events: JobFeed) {
         do {
-            let submission = Submission(spec: spec, workers: processes.count, threads: threads, secret: randomHex(bytes: 32))
-            let job = try await shell.submit(submission)
+            let (job, _) = try await shell.submit(Submission(spec: spec, workers: processes.count, threads: threads))
             let events = try await shell.follow(job)
             if !prompt.isEmpty { try await shell.storePrompt(prompt, at: 0, of: job) }
             return (job, events)

@@ -16,6 +16,12 @@ public enum CoordinatorLimits {
     public static let connections = 4096
     /// Seconds between two blank lines on an idle stream. A reader that misses several knows that the server is gone.
     public static let keepAliveSeconds = 1.0
+    /// Seconds between two blank lines on a worker's stream. Longer: a worker whose machine is gone is noticed later.
+    public static let beatSeconds = 0.2
+    /// Beats of workers' streams between two keep-alives of followers' streams.
+    static let beatsPerKeepAlive = Int(keepAliveSeconds / beatSeconds)
+    /// Most jobs in one answer.
+    public static let jobsListed = 1000
     /// Most directives that wait for a worker which does not read; beyond it the worker is given up.
     public static let directivesQueued = 256
     /// The last bytes of a worker's stderr that are kept to explain its end.

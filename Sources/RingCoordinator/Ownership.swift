@@ -1,5 +1,5 @@
 // Whose a thing is: what the access table cannot say, since it depends on the thing. Checked here, before the routes, so that no handler
-// can forget it; what administrators do to others is written down before it is done.
+// can forget it.
 
 import Foundation
 import HTTPTypes
@@ -19,7 +19,9 @@ struct OwnSession: RouterMiddleware {
         guard context.principal.workerName != nil else { return try await next(request, context) }
         var request = request
         if let text = context.parameters.get("id") {
-            if let id = UInt64(text), let name = try? await shell.name(of: WorkerID(id)) { try context.principal.requireWorker(named: name) }
+            if let id = UInt64(text), let name = try? await shell.name(of: WorkerID(id)) {
+                try context.principal.requireWorker(named: name)
+            }
         } else if request.method == .post, context.parameters.get("name") == nil {
             let body = try await request.collectBody(upTo: CoordinatorLimits.jsonBytes)
             guard let registration = try? ControlJSON.decode(Registration.self, from: Data(body.readableBytesView)) else {
@@ -35,42 +37,12 @@ struct OwnSession: RouterMiddleware {
 struct OwnJob: RouterMiddleware {
     typealias Context = ControlContext
     let shell: CoordinatorShell
-    let audit: AuditLog?
 
     func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
         guard request.method == .delete || request.method == .put, let text = context.parameters.get("id"), let id = UInt64(text),
             let owner = try? await shell.jobView(JobNumber(id)).owner
         else { return try await next(request, context) }
         try context.principal.requireOwnership(of: owner)
-        if request.method == .delete, context.principal.name != owner {
-            try audit?.write(.cancelJob, by: context.principal, target: text, detail: "of \(owner)")
-        }
         return try await next(request, context)
-    }
-}
-
-/// Writes down who drains what.
-struct DrainTrail: RouterMiddleware {
-    typealias Context = ControlContext
-    let audit: AuditLog?
-
-    func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
-        if request.method == .post, context.principal.role == .admin {
-            let worker = context.parameters.get("name")
-            try audit?.write(
-                worker == nil ? .drainCoordinator : .drainWorker, by: context.principal, target: worker ?? "coordinator")
-        }
-        return try await next(request, context)
-    }
-}
-
-extension AuditLog {
-    /// Adds a line; what cannot be written down is not done.
-    func write(_ action: AuditAction, by principal: Principal, target: String, detail: String? = nil) throws(APIError) {
-        do {
-            try record(action, by: principal.name, target: target, detail: detail)
-        } catch {
-            throw APIError(.unavailable, "the coordinator cannot write its audit log: its operator must look at its state folder")
-        }
     }
 }

@@ -12,9 +12,12 @@ package struct StoredPrompt {
     package var isWhole: Bool { isPresent.count == 1 && isPresent[0] == ids.indices }
     var byteCount: Int { ids.count * 4 }
 
+    /// Whether a piece of `count` tokens lies in the prompt at `start`.
+    func fits(_ count: Int, at start: Int) -> Bool { start >= 0 && start <= ids.count && count <= ids.count - start && count > 0 }
+
     /// Stores a piece; pieces may overlap. False if it does not fit.
     package mutating func store(_ piece: [UInt32], at start: Int) -> Bool {
-        guard start >= 0, start <= ids.count, piece.count <= ids.count - start, !piece.isEmpty else { return false }
+        guard fits(piece.count, at: start) else { return false }
         ids.replaceSubrange(start..<start + piece.count, with: piece)
         var merged = start..<start + piece.count
         isPresent.removeAll { range in

@@ -1,6 +1,7 @@
 // /v1/jobs: submitting, looking, cancelling, following, and the prompt's token ids.
 
 import Foundation
+import HTTPTypes
 import Hummingbird
 import RingControl
 import RingCore
@@ -9,34 +10,56 @@ extension CoordinatorServer {
     /// What a submitter posts.
     private struct JobRequest: Decodable {
         let spec: JobSpec
-        let workers: Int
+        let workers: Int?
         let threads: Int?
+        let priority: Int?
+        let timeoutSeconds: Double?
+        let retries: Int?
     }
     private struct JobList: Encodable { let jobs: [JobView] }
 
     func addJobRoutes(to routes: RouterGroup<Context>) {
-        routes.post { request, _ in
+        routes.post { request, context in
             let wanted = try await Self.body(JobRequest.self, of: request, limit: CoordinatorLimits.jsonBytes)
-            let job = try await shell.submit(
-                Submission(spec: wanted.spec, workers: wanted.workers, threads: wanted.threads, secret: randomHex(bytes: 32)))
-            return try Response.json(try await shell.jobView(job), status: .created)
+            var submission = Submission(spec: wanted.spec, workers: wanted.workers, threads: wanted.threads)
+            submission.owner = context.principal.name
+            submission.priority = wanted.priority ?? 0
+            submission.timeoutSeconds = wanted.timeoutSeconds
+            submission.retries = wanted.retries ?? 1
+            submission.idempotencyKey = request.headers[HTTPField.Name("Idempotency-Key")!]
+            let (job, isNew) = try await shell.submit(submission)
+            return try Response.json(try await shell.jobView(job), status: isNew ? .created : .ok)
         }
-        routes.get { _, _ in try Response.json(JobList(jobs: await shell.jobViews())) }
+        routes.get { request, _ in
+            let limit = min(try Self.query(request, "limit", default: 100), CoordinatorLimits.jobsListed)
+            let state = request.uri.queryParameters["state"].map(String.init)
+            if let state, JobPhase(rawValue: state) == nil {
+                throw APIError(.badRequest, "there is no state \(state): one of \(JobPhase.names)", parameter: "state")
+            }
+            let jobs = await shell.jobViews().filter { state == nil || $0.state.rawValue == state }
+            return try Response.json(JobList(jobs: Array(jobs.suffix(limit))))
+        }
         routes.get(":id") { _, context in
             try Response.json(try await shell.jobView(JobNumber(try Self.number(context))))
         }
         routes.delete(":id") { _, context in
             let job = JobNumber(try Self.number(context))
-            try await shell.cancel(job, reason: "somebody asked for it")
+            let owner = try await shell.jobView(job).owner
+            try context.principal.requireOwnership(of: owner)
+            if owner != context.principal.name {
+                try audit?.record(.cancelJob, by: context.principal.name, target: "job \(job)", detail: "owner \(owner)")
+            }
+            try await shell.cancel(job, reason: "\(context.principal.name) asked for it")
             return try Response.json(try await shell.jobView(job))
         }
-        routes.get(":id/events") { _, context in
-            let feed = try await shell.follow(JobNumber(try Self.number(context)))
+        routes.get(":id/events") { request, context in
+            let job = JobNumber(try Self.number(context))
+            let feed = try await shell.follow(job, after: try Self.query(request, "after", default: 0))
             return Self.lines(
-                feed.map { item in
+                feed.map { item -> String? in
                     switch item {
                     case .idle: nil
-                    case .event(let event): String(decoding: try ControlJSON.encode(event), as: UTF8.self)
+                    case .news(let news): String(decoding: try ControlJSON.encode(news), as: UTF8.self)
                     }
                 })
         }
@@ -52,22 +75,24 @@ extension CoordinatorServer {
                 throw APIError(.badRequest, "ask for at most \(CoordinatorLimits.promptBytes / 4) tokens at a time", parameter: "count")
             }
             let ids = try await shell.prompt(of: job, start: start, count: count)
-            var buffer = ByteBufferAllocator().buffer(capacity: 4 * count)
-            for id in ids { buffer.writeInteger(id, endianness: .little) }
+            let buffer = ByteBuffer(bytes: TokenWords.data(of: ids[...]))
             return Response(status: .ok, headers: [.contentType: "application/octet-stream"], body: ResponseBody(byteBuffer: buffer))
         }
         routes.put(":id/prompt") { request, context in
             let job = JobNumber(try Self.number(context))
+            try context.principal.requireOwnership(of: try await shell.jobView(job).owner)
             let start = try Self.query(request, "start")
-            var buffer = try await request.body.collect(upTo: CoordinatorLimits.promptBytes)
+            let buffer = try await request.body.collect(upTo: CoordinatorLimits.promptBytes)
             guard buffer.readableBytes % 4 == 0 else {
                 throw APIError(.badRequest, "token ids are 4 bytes each, got \(buffer.readableBytes) bytes")
             }
-            var ids: [UInt32] = []
-            ids.reserveCapacity(buffer.readableBytes / 4)
-            while let id = buffer.readInteger(endianness: .little, as: UInt32.self) { ids.append(id) }
+            let ids = TokenWords.ids(of: Data(buffer.readableBytesView))
             try await shell.storePrompt(ids, at: start, of: job)
             return Response(status: .noContent)
         }
     }
+}
+
+extension JobPhase {
+    static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
 }

@@ -40,6 +40,23 @@ struct StepWork: Sendable {
 
     var taskCount: Int { rows.count * heads }
 
+    /// Visible pairs of a task: what it costs. Under a causal mask the first tasks cost many times the last ones.
+    func work(ofTask task: Int) -> Int {
+        let own = rows[rows.count - 1 - task / heads]
+        var work = 0
+        for pair in pairs
+        where pair.queries.firstRow <= own.lowerBound && own.lowerBound < pair.queries.firstRow + pair.queries.chunk.length {
+            let first = pair.queries.chunk.start + own.lowerBound - pair.queries.firstRow
+            let keys = pair.keys.chunk
+            if pair.visibility == .all {
+                work += own.count * keys.length
+            } else {
+                for position in first..<first + own.count { work += min(max(position + 1 - keys.start, 0), keys.length) }
+            }
+        }
+        return work
+    }
+
     /// Task t: tiles from last to first, since under a causal mask the last ones are the dearest, and all heads of a tile
     /// after each other, so that heads which share a KV head find its blocks in cache.
     func run(task: Int, thread: Int) {
@@ -83,10 +100,13 @@ extension RingEngine where Wire: ~Copyable {
             scratch: scratch, fault: fault?.action(layer: run.layer, kvOwner: owner))
         pool.start(work.taskCount) { task, thread in work.run(task: task, thread: thread) }
         var failure: EngineError?
+        var (counted, done) = (0, run.pairsDone)
         while pool.step() {
-            let share = Double(min(pool.taken, work.taskCount)) / Double(work.taskCount)
-            let done = Double(run.pairsDone) + share * Double(visible)
-            progress(PassProgress(step: step, steps: plan.world.count, fraction: done / Double(run.pairsInAll)))
+            while counted < min(pool.taken, work.taskCount) {
+                done += work.work(ofTask: counted)
+                counted += 1
+            }
+            progress(PassProgress(step: step, steps: plan.world.count, fraction: Double(done) / Double(run.pairsInAll)))
             // A failure must not leave helpers working on memory that is about to go: note it, stop taking tasks, join.
             do throws(EngineError) { _ = try pollTraffic(&run) } catch {
                 failure = error

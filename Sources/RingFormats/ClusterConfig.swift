@@ -41,6 +41,8 @@ public struct ClusterConfig: Hashable, Sendable {
     public struct Coordinator: Hashable, Sendable {
         /// Where its HTTP interface listens.
         public var listen = SocketAddress(host: "127.0.0.1", port: 7411)
+        /// The folder of its jobs, certificates and keys; the user's own if absent.
+        public var state: String?
     }
 
     /// Workers that one machine starts.
@@ -85,8 +87,9 @@ public struct ClusterConfig: Hashable, Sendable {
             throw root.failure("schema_version \(version) is not known: this program reads version 1", at: root["schema_version"])
         }
         if let section = try root.section("coordinator") {
-            try section.allow(["listen"])
+            try section.allow(["listen", "state"])
             coordinator.listen = try section.address("listen") ?? coordinator.listen
+            coordinator.state = try section.text("state")
         }
         if let section = try root.section("workers") {
             try section.allow(["count", "threads"])

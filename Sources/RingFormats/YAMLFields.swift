@@ -75,6 +75,12 @@ struct YAMLFields {
         return number
     }
 
+    func text(_ key: String) throws(FormatError) -> String? {
+        guard let value = self[key] else { return nil }
+        guard let text = value.scalar?.string, !text.isEmpty else { throw failure("'\(key)' must be text", at: value) }
+        return text
+    }
+
     func address(_ key: String) throws(FormatError) -> SocketAddress? {
         guard let value = self[key] else { return nil }
         guard let text = value.scalar?.string, let address = SocketAddress(text) else {

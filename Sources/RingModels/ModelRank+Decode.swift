@@ -44,14 +44,16 @@ extension ModelRank where Wire: ~Copyable {
     /// Leader only: generates after the prompt until a stop token, `tokensMax` tokens or cancellation; each token goes to `emit`
     /// as it comes. A stop token is emitted and ends the run unless `ignoreStops`.
     public mutating func generate(
-        tokensMax: Int, stops: [UInt32], ignoreStops: Bool, sampling: SamplingOptions, emit: (Int, UInt32) -> Void
+        tokensMax: Int, stops: [UInt32], ignoreStops: Bool, sampling: SamplingOptions, answered: Int = 0,
+        emit: (Int, UInt32) -> Void
     ) throws(ModelError) -> [UInt32] {
         guard var logits = try lastLogits() else { preconditionFailure("the leader owns the prompt's last token") }
         var sampler = Sampler(sampling)
+        sampler.skip(answered)
         var tokens: [UInt32] = []
         while tokens.count < tokensMax {
             let id = sampler.next(logits)
-            emit(tokens.count, id)
+            emit(answered + tokens.count, id)
             tokens.append(id)
             if tokens.count == tokensMax || (!ignoreStops && stops.contains(id)) { break }
             logits = try decode(id, index: tokens.count - 1)

@@ -27,11 +27,17 @@ public struct Sampler: Sendable {
     /// How tokens are chosen.
     public let options: SamplingOptions
     private var state: UInt64
+    private static let increment: UInt64 = 0x9E37_79B9_7F4A_7C15
 
     /// A sampler at the start of its seed's sequence.
     public init(_ options: SamplingOptions) {
         self.options = options
         state = options.seed
+    }
+
+    /// Goes on as if `count` tokens had been drawn.
+    public mutating func skip(_ count: Int) {
+        if options.temperature > 0 && options.topK != 1 { state &+= UInt64(count) &* Self.increment }
     }
 
     /// The next token for `logits` [vocabulary], which must be finite and not empty. Ties go to the lowest id.
@@ -69,7 +75,7 @@ public struct Sampler: Sendable {
 
     /// SplitMix64, then 53 bits as [0, 1).
     private mutating func uniform() -> Double {
-        state &+= 0x9E37_79B9_7F4A_7C15
+        state &+= Self.increment
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
         mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB

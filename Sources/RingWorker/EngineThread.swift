@@ -1,4 +1,4 @@
-// One job on one thread. The async side starts it, tells it to run or to give up, and hears of it through the outbox.
+// One run on one thread. The async side starts it, tells it to go or to give up, and hears of it through the mailbox.
 
 import Foundation
 import RingControl
@@ -6,28 +6,30 @@ import RingCore
 import RingTransport
 import Synchronization
 
-/// A job under execution.
+/// A run under execution.
 final class EngineThread: Sendable {
-    let job: JobNumber
+    let run: Run
     private let cancelled = Atomic<Bool>(false)
     private let finished = Atomic<Bool>(false)
     private let started = DispatchSemaphore(value: 0)
 
-    /// Starts the thread.
+    /// Starts the thread; `ended` is called on it, last.
     init(
-        _ assignment: Assignment, prompt: [PromptChunk], executor: some JobExecutor, listener: TCPListener, outbox: Outbox
+        _ assignment: Assignment, prompt: [PromptChunk], executor: any JobExecutor, listener: TCPListener, mailbox: Mailbox,
+        ended: @escaping @Sendable () -> Void
     ) {
-        job = assignment.job
+        run = assignment.run
         let thread = Thread { [self] in
             let context = ExecutionContext(
-                listener: listener, report: { outbox.put($0) }, isCancelled: { [self] in isCancelled },
+                listener: listener, report: { mailbox.put($0) }, isCancelled: { [self] in isCancelled },
                 awaitStart: { [self] in
-                    outbox.put(.ready(job))
+                    mailbox.put(.ready(run))
                     started.wait()
                     return !isCancelled
                 })
-            outbox.put(report(on: assignment, prompt, executor, context))
+            mailbox.put(report(on: assignment, prompt, executor, context))
             finished.store(true, ordering: .releasing)
+            ended()
         }
         thread.stackSize = WorkerLimits.engineStackBytes
         thread.name = "engine-\(assignment.job.number)"
@@ -35,15 +37,15 @@ final class EngineThread: Sendable {
     }
 
     private func report(
-        on assignment: Assignment, _ prompt: [PromptChunk], _ executor: some JobExecutor, _ context: ExecutionContext
+        on assignment: Assignment, _ prompt: [PromptChunk], _ executor: any JobExecutor, _ context: ExecutionContext
     ) -> WorkerReport {
         do {
-            guard let summary = try executor.execute(assignment, prompt: prompt, context: context) else { return .stopped(job) }
-            return .finished(job, summary)
+            guard let summary = try executor.execute(assignment, prompt: prompt, context: context) else { return .stopped(run) }
+            return .finished(run, summary)
         } catch {
             // What goes wrong after somebody said to stop is the consequence of stopping.
-            if isCancelled { return .stopped(job) }
-            return .failed(job, error.code, message: error.message, lostRank: error.lostRank)
+            if isCancelled { return .stopped(run) }
+            return .failed(run, error.code, message: error.message, lostRank: error.lostRank)
         }
     }
 

@@ -9,8 +9,10 @@ import Synchronization
 
 /// Runs jobs with the attention engine over TCP.
 public struct EngineExecutor: JobExecutor {
-    /// An executor; it holds nothing between jobs.
-    public init() {}
+    private let roots: FolderRoots
+
+    /// An executor whose jobs read and write below `roots`; it holds nothing between jobs.
+    public init(roots: FolderRoots = .anywhere) { self.roots = roots }
 
     /// See `JobExecutor`. When the machine's cores go round, the job's threads are pinned, each to a core of its own.
     public func execute(
@@ -45,7 +47,7 @@ public struct EngineExecutor: JobExecutor {
         _ assignment: Assignment, prompt: [PromptChunk], context: ExecutionContext, cpus: [Int]
     ) throws(ExecutionError) -> WorkerSummary? {
         do throws(ExecutionError) {
-            switch assignment.spec {
+            switch try roots.resolved(assignment.spec) {
             case .generate(let spec):
                 return try GenerateExecution(assignment: assignment, spec: spec, context: context, cpus: cpus).run(prompt)
             case .attend(let spec):

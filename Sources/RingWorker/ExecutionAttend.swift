@@ -97,7 +97,7 @@ struct AttendExecution {
         let progress = WorkerProgress(
             phase: .attend, layer: 0, layers: 1, step: pass.step, steps: pass.steps,
             tokensDone: Int(Double(owned) * pass.fraction), tokensTotal: owned)
-        context.report(.progress(assignment.job, progress))
+        context.report(.progress(assignment.run, progress))
     }
 
     private func write(_ rank: inout AttentionRank<TCPTransport>, shape: AttentionSource.Shape) throws(ExecutionError) {

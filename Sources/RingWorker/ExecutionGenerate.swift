@@ -49,7 +49,7 @@ struct GenerateExecution {
         } catch { throw ExecutionParts.error(error) }
         try writeLogits(model)
         let decoding = MonotonicClock.now()
-        summary.generatedTokens = try decode(&model)
+        summary.generatedTokens = try decode(&model, last: prompt.last?.ids.last)
         summary.decodeSeconds = MonotonicClock.now().seconds(since: decoding)
         do throws(EngineError) { try model.engine.barrier() } catch { throw ExecutionParts.error(error) }
         fill(&summary, from: model)
@@ -64,7 +64,7 @@ struct GenerateExecution {
             weights = try ModelWeights(folder: spec.modelFolder, withHead: leads || spec.logitsPath != nil) { done, count in
                 let progress = WorkerProgress(
                     phase: .loading, layer: done, layers: count, step: 0, steps: assignment.world, tokensDone: 0, tokensTotal: owned)
-                context.report(.progress(assignment.job, progress))
+                context.report(.progress(assignment.run, progress))
             }
         } catch { throw ExecutionParts.error(error) }
         do throws(KernelError) {
@@ -85,20 +85,24 @@ struct GenerateExecution {
         let progress = WorkerProgress(
             phase: .prefill, layer: prefill.layer, layers: prefill.layers, step: prefill.step, steps: prefill.steps,
             tokensDone: Int(prefill.fraction * Double(owned)), tokensTotal: owned)
-        context.report(.progress(assignment.job, progress))
+        context.report(.progress(assignment.run, progress))
     }
 
-    private func decode(_ model: inout ModelRank<TCPTransport>) throws(ExecutionError) -> [UInt32]? {
+    /// Goes on behind the prompt, whose last token is `last`.
+    private func decode(_ model: inout ModelRank<TCPTransport>, last: UInt32?) throws(ExecutionError) -> [UInt32]? {
         do throws(ModelError) {
             guard leads else {
                 try model.follow()
                 return nil
             }
+            // An answer that was told whole, but whose run failed before it could say so, is not gone on with.
+            let isWhole = spec.answered > 0 && !spec.ignoreEOS && last.map { spec.stopTokens.contains($0) } ?? false
             let sampling = SamplingOptions(temperature: spec.temperature, topK: spec.topK, topP: spec.topP, seed: spec.seed)
             return try model.generate(
-                tokensMax: spec.maxTokens, stops: spec.stopTokens, ignoreStops: spec.ignoreEOS, sampling: sampling
+                tokensMax: isWhole ? 0 : spec.maxTokens, stops: spec.stopTokens, ignoreStops: spec.ignoreEOS, sampling: sampling,
+                answered: spec.answered
             ) { index, id in
-                context.report(.token(assignment.job, index: index, id: id))
+                context.report(.token(assignment.run, index: index, id: id))
             }
         } catch { throw ExecutionParts.error(error) }
     }

@@ -9,8 +9,10 @@ struct Ringmaster: AsyncParsableCommand {
         commandName: "ringmaster",
         abstract: "Million-token contexts by exact ring attention on the servers you have.",
         subcommands: [
-            RunCommand.self, AttendCommand.self, ModelCommand.self, BenchCommand.self, VerifyCommand.self, DoctorCommand.self,
-            WorkerCommand.self, VersionCommand.self,
+            RunCommand.self, AttendCommand.self, UpCommand.self, CoordinatorCommand.self, WorkerCommand.self, SubmitCommand.self,
+            JobsCommand.self, StatusCommand.self, TopCommand.self, DrainCommand.self, ClusterCommand.self, TokenCommand.self,
+            KeyCommand.self, ModelCommand.self, BenchCommand.self, VerifyCommand.self, SimulateCommand.self, DoctorCommand.self,
+            VersionCommand.self,
         ])
 }
 

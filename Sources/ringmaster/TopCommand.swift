@@ -16,7 +16,7 @@ struct TopCommand: AsyncParsableCommand {
     func run() async throws {
         try await connection.use { client in
             guard LiveTerminal.isAvailable else {
-                return Console.out(TopPage(try await Snapshot(of: client), since: nil).text(width: 100, height: nil))
+                return Console.out(TopPage(try await Snapshot(of: client), since: nil).text(width: 200))
             }
             try await watch(client)
         }

@@ -16,8 +16,8 @@ struct TopPage {
         elapsed = before.map { seconds(now.taken - $0.taken) } ?? 0
     }
 
-    /// The page on one sheet.
-    func text(width: Int, height: Int?) -> String { lines(width: width, height: height, trouble: nil).joined(separator: "\n") + "\n" }
+    /// The page on one long sheet.
+    func text(width: Int) -> String { lines(width: width, height: nil, trouble: nil).joined(separator: "\n") + "\n" }
 
     /// The page, no line wider than `width` and no more lines than `height`.
     func lines(width: Int, height: Int?, trouble: String?) -> [String] {

@@ -19,15 +19,17 @@ private enum Floors {
     static let foundation: Set<String> = ["Foundation", "FoundationEssentials", "Dispatch"]
     static let server: Set<String> = [
         "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers", "Logging",
-        "ServiceLifecycle",
+        "ServiceLifecycle", "HummingbirdTLS", "NIOSSL", "NIOTLS", "NIOHTTPTypes",
     ]
+    /// Certificates and the hashes under them.
+    static let security: Set<String> = ["X509", "SwiftASN1", "Crypto", "NIOSSL"]
     static let client: Set<String> = [
-        "AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOFoundationCompat", "Logging", "ServiceLifecycle",
+        "AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOFoundationCompat", "Logging", "ServiceLifecycle", "NIOSSL",
     ]
     static let everything: Set<String> = [
         "RingCore", "RingPlacement", "RingTelemetry", "RingControl", "RingFormats", "RingKernels", "RingTransport", "RingEngine",
         "RingModels",
-        "RingSimulator", "RingCoordinator", "RingWorker",
+        "RingSimulator", "RingClient", "RingCoordinator", "RingWorker",
     ]
 
     static let table: [String: Floor] = [
@@ -42,14 +44,20 @@ private enum Floors {
         "RingModels": Floor(["RingCore", "RingEngine", "RingKernels", "RingFormats"], outside: system),
         "RingSimulator": Floor(["RingCore", "RingControl", "RingPlacement"]),
         "RingCoordinator": Floor(
-            ["RingCore", "RingControl", "RingFormats", "RingTelemetry"], outside: system.union(foundation).union(server)),
+            ["RingCore", "RingControl", "RingFormats", "RingTelemetry"],
+            outside: system.union(foundation).union(server).union(security).union(["GRDB"])),
+        // The worker's session and the command line speak to a coordinator in the same way, and neither may see the server.
+        "RingClient": Floor(["RingCore", "RingControl"], outside: system.union(foundation).union(client)),
         "RingWorker": Floor(
             // The kernels are chosen here, once, and handed down.
-            ["RingCore", "RingControl", "RingFormats", "RingTelemetry", "RingTransport", "RingEngine", "RingKernels", "RingModels"],
-            outside: system.union(foundation).union(client)
+            [
+                "RingCore", "RingControl", "RingClient", "RingFormats", "RingTelemetry", "RingTransport", "RingEngine", "RingKernels",
+                "RingModels",
+            ],
+            outside: system.union(foundation).union(client).union(security)
         ),
         "RingTesting": Floor(everything, outside: system.union(foundation)),
-        "ringmaster": Floor(everything, outside: system.union(foundation).union(server).union(client).union(["ArgumentParser"])),
+        "ringmaster": Floor(everything, outside: system.union(foundation).union(server).union(client).union(security).union(["ArgumentParser"])),
     ]
 
     static func breaches(in file: SourceFile) -> [Breach] {

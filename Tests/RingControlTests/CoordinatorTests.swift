@@ -5,13 +5,15 @@ import RingCore
 import Testing
 
 private let job1 = JobNumber(1)
+/// The first run of the first job.
+private let run1 = Run(JobNumber(1), Epoch(1))
 
 /// A coordinator with `names` joined and one attention job running on all of them.
 private func running(_ names: [String]) -> Play {
     var play = Play()
     for name in names { play.join(name) }
     play.submit(attendSpec(), workers: names.count)
-    for name in names { play.report(name, .ready(job1)) }
+    for name in names { play.report(name, .ready(run1)) }
     return play
 }
 
@@ -31,13 +33,13 @@ struct CoordinatorTests {
         play.submit(generateSpec(), workers: 2)
         play.join("a", at: 1)
         play.tell(.promptStored(job1), "prompt of 1 is stored", at: 2)
-        play.report("a", .ready(job1), at: 3)
-        play.report("b", .ready(job1), at: 4)
-        play.report("a", .progress(job1, at(.prefill, layer: 1, step: 2, done: 50)), at: 5)
-        play.report("b", .progress(job1, at(.prefill, layer: 0, step: 1, done: 10)), at: 5)
-        play.report("a", .token(job1, index: 0, id: 17), at: 6)
-        play.report("a", .finished(job1, WorkerSummary(rank: 0)), at: 7)
-        play.report("b", .finished(job1, WorkerSummary(rank: 1)), at: 7)
+        play.report("a", .ready(run1), at: 3)
+        play.report("b", .ready(run1), at: 4)
+        play.report("a", .progress(run1, at(.prefill, layer: 1, step: 2, done: 50)), at: 5)
+        play.report("b", .progress(run1, at(.prefill, layer: 0, step: 1, done: 10)), at: 5)
+        play.report("a", .token(run1, index: 0, id: 17), at: 6)
+        play.report("a", .finished(run1, WorkerSummary(rank: 0)), at: 7)
+        play.report("b", .finished(run1, WorkerSummary(rank: 1)), at: 7)
         let expected = """
             0.0 join b
                 welcome as 1
@@ -49,7 +51,7 @@ struct CoordinatorTests {
                 welcome as 2
             2.0 prompt of 1 is stored
                 job 1: placed on a b
-                job 1: preparing
+                job 1: admitted
                 to a: prepare job 1 epoch 1 rank 0/2 zigzag threads 2 local 0/2
                 to b: prepare job 1 epoch 1 rank 1/2 zigzag threads 2 local 1/2
             3.0 a: ready
@@ -73,7 +75,7 @@ struct CoordinatorTests {
     @Test("a worker killed in mid-run fails the job, named with its rank, layer and step; the others are told to stop")
     func killed() {
         var play = running(["a", "b", "c"])
-        play.report("b", .progress(job1, at(.attend, layer: 0, step: 1)))
+        play.report("b", .progress(run1, at(.attend, layer: 0, step: 1)))
         let lines = after(&play) { $0.lose("b", "was killed by SIGKILL", at: 1) }
         let expected = """
             1.0 b was killed by SIGKILL
@@ -91,7 +93,7 @@ struct CoordinatorTests {
     @Test("a neighbour's word that a rank is lost waits for word about the rank itself")
     func suspicionConfirmed() {
         var play = running(["a", "b"])
-        let suspected = after(&play) { $0.report("a", .failed(job1, .workerLost, message: "connection reset", lostRank: 1), at: 1) }
+        let suspected = after(&play) { $0.report("a", .failed(run1, .workerLost, message: "connection reset", lostRank: 1), at: 1) }
         #expect(suspected == "1.0 a: failed worker_lost connection reset lost rank 1\n    wake at 2.0")
         let confirmed = after(&play) { $0.lose("b", "was killed by SIGKILL", at: 1.2) }
         #expect(confirmed.contains("job 1: failed worker_lost worker b rank 1"))
@@ -102,8 +104,8 @@ struct CoordinatorTests {
     @Test("the lost rank's own error wins over its neighbours' view of it")
     func suspicionExplained() {
         var play = running(["a", "b"])
-        play.report("a", .failed(job1, .workerLost, message: "connection reset", lostRank: 1), at: 1)
-        let lines = after(&play) { $0.report("b", .failed(job1, .nonFinite, message: "tensor q row 3 is NaN", lostRank: nil), at: 1.1) }
+        play.report("a", .failed(run1, .workerLost, message: "connection reset", lostRank: 1), at: 1)
+        let lines = after(&play) { $0.report("b", .failed(run1, .nonFinite, message: "tensor q row 3 is NaN", lostRank: nil), at: 1.1) }
         #expect(lines.contains("failed non_finite worker b rank 1"))
         #expect(lines.contains("tensor q row 3 is NaN"))
     }
@@ -111,7 +113,7 @@ struct CoordinatorTests {
     @Test("without further word the suspicion itself fails the job when it expires")
     func suspicionExpires() {
         var play = running(["a", "b"])
-        play.report("a", .failed(job1, .workerLost, message: "connection reset", lostRank: 1), at: 1)
+        play.report("a", .failed(run1, .workerLost, message: "connection reset", lostRank: 1), at: 1)
         #expect(!after(&play) { $0.tick(at: 1.5) }.contains("failed"))
         let lines = after(&play) { $0.tick(at: 2) }
         #expect(lines.contains("failed worker_lost worker b rank 1"))
@@ -156,8 +158,8 @@ struct CoordinatorTests {
             play.hear("b", at: second)
         }
         #expect(!play.transcript.contains("workers_missing"))
-        play.report("a", .finished(job1, WorkerSummary(rank: 0)), at: 101)
-        let lines = after(&play) { $0.report("b", .finished(job1, WorkerSummary(rank: 1)), at: 101) }
+        play.report("a", .finished(run1, WorkerSummary(rank: 0)), at: 101)
+        let lines = after(&play) { $0.report("b", .finished(run1, WorkerSummary(rank: 1)), at: 101) }
         #expect(lines.contains("to b: prepare job 2 epoch 2 rank 1/2"))
     }
 
@@ -167,7 +169,7 @@ struct CoordinatorTests {
         play.join("a")
         play.join("b")
         play.submit(attendSpec(), workers: 2)
-        play.report("a", .ready(job1), at: 4)
+        play.report("a", .ready(run1), at: 4)
         let lines = after(&play) { $0.tick(at: 5) }
         #expect(lines.contains("failed prepare_timeout worker b rank 1 layer - step -: not ready after 5 s: worker b (rank 1 of 2)"))
         #expect(lines.contains("to a: abort job 1"))
@@ -180,28 +182,28 @@ struct CoordinatorTests {
         #expect(cancelled == "0.0 cancel 1\n    to a: abort job 1: interrupted\n    job 1: cancelled: interrupted")
         let queued = after(&play) { $0.submit(attendSpec(), workers: 1) }
         #expect(!queued.contains("prepare"))
-        #expect(after(&play) { $0.report("a", .stopped(job1)) }.contains("to a: prepare job 2"))
+        #expect(after(&play) { $0.report("a", .stopped(run1)) }.contains("to a: prepare job 2"))
     }
 
     @Test("late news about a settled job or an unknown worker changes nothing")
     func lateNews() {
         var play = running(["a"])
-        play.report("a", .finished(job1, WorkerSummary(rank: 0)))
+        play.report("a", .finished(run1, WorkerSummary(rank: 0)))
         let late = after(&play) {
-            $0.report("a", .progress(job1, at(.attend, layer: 0, step: 0)))
-            $0.report("a", .failed(job1, .transport, message: "late", lostRank: nil))
+            $0.report("a", .progress(run1, at(.attend, layer: 0, step: 0)))
+            $0.report("a", .failed(run1, .transport, message: "late", lostRank: nil))
             $0.tell(.cancelled(job1, reason: "late"), "cancel 1")
             $0.lose("nobody", "was killed")
-            $0.report("nobody", .ready(job1))
+            $0.report("nobody", .ready(run1))
         }
         #expect(!late.contains("    "), "\(late)")
-        #expect(play.machine.jobView(job1)?.phase == .succeeded)
+        #expect(play.machine.jobView(job1)?.state == .succeeded)
     }
 
     @Test("tokens come out once and in order, whatever is repeated")
     func tokensInOrder() {
         var play = running(["a"])
-        for index in [0, 0, 2, 1, 1, 2] { play.report("a", .token(job1, index: index, id: UInt32(index))) }
+        for index in [0, 0, 2, 1, 1, 2] { play.report("a", .token(run1, index: index, id: UInt32(index))) }
         let heard = play.lines.filter { $0.hasPrefix("    job 1: token") }
         #expect(heard == ["    job 1: token 0 is 0", "    job 1: token 1 is 1", "    job 1: token 2 is 2"])
     }
@@ -261,14 +263,14 @@ struct CoordinatorTests {
         }
         #expect(play.lines.filter { $0.hasPrefix("    forget") } == ["    forget job 2"])
         #expect(play.machine.jobViews.count == ControlLimits.jobsKept)
-        #expect(play.machine.jobView(job1)?.phase == .queued && play.machine.jobView(JobNumber(2)) == nil)
+        #expect(play.machine.jobView(job1)?.state == .queued && play.machine.jobView(JobNumber(2)) == nil)
     }
 
     @Test("the same events make the same transcript, byte for byte")
     func deterministic() {
         func transcript() -> String {
             var play = running(["c", "a", "b"])
-            play.report("a", .progress(job1, at(.attend, layer: 1, step: 2)))
+            play.report("a", .progress(run1, at(.attend, layer: 1, step: 2)))
             play.lose("c", "ended with code 1")
             return play.transcript
         }

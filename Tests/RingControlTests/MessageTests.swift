@@ -18,7 +18,7 @@ private func roundTrip<Message: Codable & Hashable>(_ message: Message) throws -
 
 @Suite("Messages")
 struct MessageTests {
-    private let job = JobNumber(3)
+    private let run = Run(JobNumber(3), Epoch(2))
 
     private var assignment: Assignment {
         var spec = GenerateSpec(modelFolder: "/models/m", promptTokenCount: 100, maxTokens: 8)
@@ -28,14 +28,14 @@ struct MessageTests {
         spec.logitsRows = [RowRange(start: 1, count: 2)]
         spec.stopTokens = [1, 2]
         return Assignment(
-            job: job, epoch: Epoch(2), rank: 0, peers: [Peer(host: "127.0.0.1", port: 1, worker: "a")], secret: "00", threads: 2,
+            job: run.job, epoch: run.epoch, rank: 0, peers: [Peer(host: "127.0.0.1", port: 1, worker: "a")], threads: 2,
             localIndex: 0, localCount: 1, spec: .generate(spec))
     }
 
     @Test("directives")
     func directives() throws {
-        #expect(try roundTrip(WorkerDirective.start(job)) == #"{"job":3,"type":"start"}"#)
-        #expect(try roundTrip(WorkerDirective.abort(job, reason: "r")) == #"{"job":3,"reason":"r","type":"abort"}"#)
+        #expect(try roundTrip(WorkerDirective.start(run)) == #"{"epoch":2,"job":3,"type":"start"}"#)
+        #expect(try roundTrip(WorkerDirective.abort(run, reason: "r")) == #"{"epoch":2,"job":3,"reason":"r","type":"abort"}"#)
         #expect(try roundTrip(WorkerDirective.stop) == #"{"type":"stop"}"#)
         let prepare = try roundTrip(WorkerDirective.prepare(assignment))
         #expect(prepare.contains(#""ignore_eos":true"#) && prepare.contains(#""layout":"zigzag""#), "\(prepare)")
@@ -43,17 +43,17 @@ struct MessageTests {
 
     @Test("reports")
     func reports() throws {
-        #expect(try roundTrip(WorkerReport.token(job, index: 4, id: 7)) == #"{"id":7,"index":4,"job":3,"type":"token"}"#)
-        _ = try roundTrip(WorkerReport.ready(job))
-        _ = try roundTrip(WorkerReport.stopped(job))
-        _ = try roundTrip(WorkerReport.progress(job, at(.decode, layer: 0, step: 1)))
+        #expect(try roundTrip(WorkerReport.token(run, index: 4, id: 7)) == #"{"epoch":2,"id":7,"index":4,"job":3,"type":"token"}"#)
+        _ = try roundTrip(WorkerReport.ready(run))
+        _ = try roundTrip(WorkerReport.stopped(run))
+        _ = try roundTrip(WorkerReport.progress(run, at(.decode, layer: 0, step: 1)))
         var summary = WorkerSummary(rank: 1)
         summary.generatedTokens = [1, 2]
         summary.computeSeconds = 0.125
-        _ = try roundTrip(WorkerReport.finished(job, summary))
-        let failed = try roundTrip(WorkerReport.failed(job, .workerLost, message: "m", lostRank: 2))
-        #expect(failed == #"{"code":"worker_lost","job":3,"lost_rank":2,"message":"m","type":"failed"}"#)
-        _ = try roundTrip(WorkerReport.failed(job, .nonFinite, message: "m", lostRank: nil))
+        _ = try roundTrip(WorkerReport.finished(run, summary))
+        let failed = try roundTrip(WorkerReport.failed(run, .workerLost, message: "m", lostRank: 2))
+        #expect(failed == #"{"code":"worker_lost","epoch":2,"job":3,"lost_rank":2,"message":"m","type":"failed"}"#)
+        _ = try roundTrip(WorkerReport.failed(run, .nonFinite, message: "m", lostRank: nil))
     }
 
     @Test("events")
@@ -64,6 +64,10 @@ struct MessageTests {
         _ = try roundTrip(JobEvent.succeeded([WorkerSummary(rank: 0)]))
         _ = try roundTrip(JobEvent.failed(Failure(.workerLost, "m", worker: "a", rank: 1, layer: 2, step: 3)))
         _ = try roundTrip(JobEvent.cancelled(reason: "r"))
+        _ = try roundTrip(JobEvent.retrying(attempt: 2, cause: Failure(.workerLost, "m", rank: 1)))
+        let news = try roundTrip(JobNews(sequence: 7, at: 1.5, event: .token(index: 0, id: 1)))
+        #expect(news == #"{"at":1.5,"id":1,"index":0,"seq":7,"type":"token"}"#)
+        _ = try roundTrip(JobNews(sequence: nil, at: 1.5, event: .cancelled(reason: "r")))
     }
 
     @Test("an unknown type is an error, not a guess")

@@ -11,24 +11,45 @@ struct Play {
     private(set) var directives: [Coordinator.Directive] = []
     private var tickets: UInt64 = 0
 
-    init(policy: CoordinatorPolicy = CoordinatorPolicy()) { machine = Coordinator(version: "1", policy: policy) }
+    /// What the store would hold.
+    private(set) var kept: [StoreChange] = []
+
+    /// The defaults, but nobody is suspected before they count as lost: a play that is not about silence has no heartbeats.
+    static var calm: CoordinatorPolicy {
+        var policy = CoordinatorPolicy()
+        policy.suspectSeconds = policy.silenceSeconds
+        return policy
+    }
+
+    init(policy: CoordinatorPolicy = Play.calm, state: StoredState = StoredState()) {
+        machine = Coordinator(version: "1", policy: policy, state: state)
+    }
 
     /// The transcript as text.
     var transcript: String { lines.joined(separator: "\n") }
 
-    mutating func join(_ name: String, at seconds: Double = 0, machine host: String = "m", cpus: Int = 4, version: String = "1") {
+    mutating func join(
+        _ name: String, at seconds: Double = 0, machine host: String = "m", cpus: Int = 4, version: String = "1",
+        instance: String = ""
+    ) {
         tickets += 1
         let registration = WorkerRegistration(
             name: name, pid: 7, machine: host, isa: "avx2", cpus: cpus, numaNodes: 1, memoryBytes: 1 << 30, dataHost: "127.0.0.1",
-            dataPort: 9000 + Int(tickets), version: version)
+            dataPort: 9000 + Int(tickets), version: version, instance: instance)
         tell(.workerJoined(registration, Ticket(tickets)), "join \(name)", at: seconds)
         for case .welcome(_, let id) in directives { workers[name] = id }
     }
 
-    mutating func submit(_ spec: JobSpec, workers count: Int, at seconds: Double = 0, threads: Int? = nil) {
+    mutating func submit(
+        _ spec: JobSpec, workers count: Int?, at seconds: Double = 0, threads: Int? = nil, owner: String = "", priority: Int = 0,
+        retries: Int = 0, timeout: Double? = nil, key: String? = nil
+    ) {
         tickets += 1
-        let submission = Submission(spec: spec, workers: count, threads: threads, secret: "00")
-        tell(.submitted(submission, Ticket(tickets)), "submit \(spec.kind) over \(count)", at: seconds)
+        var submission = Submission(spec: spec, workers: count, threads: threads)
+        (submission.owner, submission.priority, submission.retries) = (owner, priority, retries)
+        (submission.timeoutSeconds, submission.idempotencyKey) = (timeout, key)
+        tell(
+            .submitted(submission, Ticket(tickets)), "submit \(spec.kind) over \(count.map(String.init) ?? "all")", at: seconds)
     }
 
     mutating func report(_ name: String, _ report: WorkerReport, at seconds: Double = 0) {
@@ -46,8 +67,49 @@ struct Play {
     mutating func tell(_ event: Coordinator.Event, _ text: String, at seconds: Double = 0) {
         directives = []
         machine.handle(event, at: Moment(nanoseconds: Int64(seconds * 1e9)), into: &directives)
+        note(text, at: seconds)
+    }
+
+    /// Goes on from the state that the machine was made with.
+    mutating func resume(at seconds: Double = 0) {
+        directives = []
+        machine.resume(at: Moment(nanoseconds: Int64(seconds * 1e9)), into: &directives)
+        note("resume", at: seconds)
+    }
+
+    private mutating func note(_ text: String, at seconds: Double) {
+        for directive in directives {
+            switch directive {
+            case .keep(let change): kept.append(change)
+            case .emit(let job, let sequence?, let at, let event): kept.append(.event(job, sequence: sequence, at: at, event))
+            default: break
+            }
+        }
         lines.append("\(seconds) \(text)")
-        lines += directives.map { "    \(self.text($0))" }
+        lines += directives.compactMap { directive in self.text(directive).map { "    \($0)" } }
+    }
+
+    /// What a store that took every change would give back.
+    var stored: StoredState {
+        var state = StoredState()
+        for change in kept {
+            switch change {
+            case .reserve(let reservation): state.reservation = reservation
+            case .job(let record):
+                state.jobs.removeAll { $0.record.number == record.number }
+                state.jobs.append(StoredJob(record: record, events: 0, tokensGenerated: 0))
+            case .forget(let job): state.jobs.removeAll { $0.record.number == job }
+            case .event, .prompt, .dropPrompt: break
+            }
+        }
+        for index in state.jobs.indices {
+            for case .event(state.jobs[index].record.number, _, _, let event) in kept {
+                state.jobs[index].events += 1
+                if case .token = event { state.jobs[index].tokensGenerated += 1 }
+            }
+        }
+        state.jobs.sort { $0.record.number.number < $1.record.number.number }
+        return state
     }
 
     private func id(_ name: String) -> WorkerID { workers[name] ?? WorkerID(999) }
@@ -56,21 +118,23 @@ struct Play {
         machine.workerViews(at: Moment(nanoseconds: 0)).first { $0.id == id }?.registration.name ?? "#\(id)"
     }
 
-    private func text(_ directive: Coordinator.Directive) -> String {
+    private func text(_ directive: Coordinator.Directive) -> String? {
         switch directive {
+        case .keep: nil
         case .welcome(_, let id): "welcome as \(id)"
-        case .turnAway(_, let reason): "turn away: \(reason)"
-        case .accepted(_, let job): "accepted as job \(job)"
+        case .turnAway(_, let reason, _): "turn away: \(reason)"
+        case .accepted(_, let job, let isNew): "\(isNew ? "accepted" : "known") as job \(job)"
         case .refused(_, let refusal): "refused: \(refusal)"
         case .send(.prepare(let part), let to):
             "to \(name(to)): prepare job \(part.job) epoch \(part.epoch.number) rank \(part.rank)/\(part.world) "
                 + "\(part.layout) threads \(part.threads) local \(part.localIndex)/\(part.localCount)"
-        case .send(.start(let job), let to): "to \(name(to)): start job \(job)"
-        case .send(.abort(let job, let reason), let to): "to \(name(to)): abort job \(job): \(reason)"
+        case .send(.start(let run), let to): "to \(name(to)): start job \(run.job)"
+        case .send(.abort(let run, let reason), let to): "to \(name(to)): abort job \(run.job): \(reason)"
         case .send(.stop, let to): "to \(name(to)): stop"
         case .dismiss(let id): "dismiss \(id)"
-        case .emit(let job, let event): "job \(job): \(Self.text(event))"
+        case .emit(let job, _, _, let event): "job \(job): \(Self.text(event))"
         case .forget(let job): "forget job \(job)"
+        case .drained: "drained"
         case .wake(let moment): "wake at \(Double(moment.nanoseconds) / 1e9)"
         }
     }
@@ -79,6 +143,7 @@ struct Play {
         switch event {
         case .phase(let phase): "\(phase)"
         case .placed(let workers, _): "placed on \(workers.joined(separator: " "))"
+        case .retrying(let attempt, let cause): "retrying after attempt \(attempt): \(cause.message)"
         case .progress(let whole): "\(whole.phase) \(whole.tokensDone)/\(whole.tokensTotal) layer \(whole.layer) step \(whole.step)"
         case .token(let index, let id): "token \(index) is \(id)"
         case .succeeded(let summaries): "succeeded with \(summaries.count) summaries"

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Submissions")
 struct SubmissionTests {
-    private func refusal(_ spec: JobSpec, workers: Int = 1, threads: Int? = nil) -> String? {
+    private func refusal(_ spec: JobSpec, workers: Int? = 1, threads: Int? = nil) -> String? {
         var play = Play()
         play.submit(spec, workers: workers, threads: threads)
         for case .refused(_, .invalid(let sentence)) in play.directives { return sentence }

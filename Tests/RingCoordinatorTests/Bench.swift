@@ -3,6 +3,7 @@
 import AsyncHTTPClient
 import Foundation
 import NIOCore
+import RingClient
 import RingControl
 import RingCoordinator
 import RingCore
@@ -21,13 +22,13 @@ struct Script: JobExecutor {
 
     /// Echoes the prompt: rank 0 reports the sum of its ids, everybody its tokens.
     static let echo = Script { assignment, prompt, context throws(ExecutionError) in
-        context.report(.progress(assignment.job, progress(done: 0, of: prompt.count)))
+        context.report(.progress(assignment.run, progress(done: 0, of: prompt.count)))
         guard context.awaitStart() else { return nil }
-        context.report(.progress(assignment.job, progress(done: prompt.count, of: prompt.count)))
+        context.report(.progress(assignment.run, progress(done: prompt.count, of: prompt.count)))
         var summary = WorkerSummary(rank: assignment.rank)
         summary.tokensOwned = prompt.reduce(0) { $0 + $1.ids.count }
         if assignment.rank == 0 {
-            for index in 0..<3 { context.report(.token(assignment.job, index: index, id: UInt32(100 + index))) }
+            for index in 0..<3 { context.report(.token(assignment.run, index: index, id: UInt32(100 + index))) }
         }
         // Every id is its own position: a chunk that came from elsewhere shows.
         for chunk in prompt where chunk.ids != (chunk.start..<chunk.start + chunk.ids.count).map({ UInt32($0) }) {
@@ -41,7 +42,7 @@ struct Script: JobExecutor {
         guard context.awaitStart() else { return nil }
         context.report(
             .progress(
-                assignment.job,
+                assignment.run,
                 WorkerProgress(
                     phase: .attend, layer: 0, layers: 1, step: 1, steps: 4, tokensDone: 1, tokensTotal: 4)))
         while !context.isCancelled() { Thread.sleep(forTimeInterval: 0.005) }
@@ -61,25 +62,30 @@ struct Bench: Sendable {
     /// Runs `body` beside a server with workers of these names.
     static func run<Result: Sendable>(
         workers: [String] = [], executor: Script = .echo, policy: CoordinatorPolicy = CoordinatorPolicy(),
+        store: any JobStore = MemoryJobStore(),
         _ body: @escaping @Sendable (Bench) async throws -> Result
     ) async throws -> Result {
         let server = CoordinatorServer(
-            shell: CoordinatorShell(version: RingmasterVersion.text, policy: policy), token: JoinToken(text: "secret"))
+            shell: try CoordinatorShell(version: RingmasterVersion.text, policy: policy, store: store), token: JoinToken(text: "secret"))
         return try await server.run { port in
             let bench = Bench(server: server, address: "http://127.0.0.1:\(port)")
             return try await withThrowingTaskGroup(of: Void.self) { group in
-                for name in workers { group.addTask { try? await bench.session(name).run(executor) } }
+                for name in workers { group.addTask { try? await bench.session(name, executor: executor).run() } }
                 defer { group.cancelAll() }
                 return try await body(bench)
             }
         }
     }
 
-    func session(_ name: String, token: String = "secret") throws -> WorkerSession {
+    func session(
+        _ name: String, token: String = "secret", executor: Script = .echo, policy: WorkerPolicy = .embedded
+    ) throws -> WorkerSession {
         let registration = WorkerRegistration(
             name: name, pid: 1, machine: "m", isa: "scalar", cpus: 2, numaNodes: 1, memoryBytes: 1 << 30, dataHost: "127.0.0.1",
-            dataPort: 1, version: RingmasterVersion.text)
-        return WorkerSession(coordinator: address, token: token, registration: registration, listener: try TCPListener())
+            dataPort: 1, version: RingmasterVersion.text, instance: UUID().uuidString)
+        return try WorkerSession(
+            ClusterConnection.Configuration(address: address, key: token), registration: registration, listener: try TCPListener(),
+            executor: executor, policy: policy)
     }
 
     /// One request; gives the status and the body as text.

@@ -39,7 +39,8 @@ struct ProcessTests {
     private func outcome(_ binary: String, workers: Int) async throws -> (event: JobEvent?, tail: String?) {
         try await EmbeddedCluster.run(EmbeddedCluster.Configuration(binary: binary, workers: workers)) { cluster in
             let (_, events) = try await cluster.submit(spec, threads: nil, prompt: [])
-            for await case .event(let event) in events where event.isFinal {
+            for await case .news(let news) in events where news.event.isFinal {
+                let event = news.event
                 if case .failed(let failure) = event { return (event, failure.worker.flatMap { cluster.stderrTail(of: $0) }) }
                 return (event, nil)
             }

@@ -82,7 +82,7 @@ struct RouteTests {
 
     @Test("only loopback is listened on")
     func loopback() async throws {
-        let server = CoordinatorServer(shell: CoordinatorShell(version: "1", policy: CoordinatorPolicy()), token: JoinToken.random())
+        let server = CoordinatorServer(shell: try CoordinatorShell(version: "1", policy: CoordinatorPolicy()), token: JoinToken.random())
         await #expect(throws: ServerError.self) { try await server.run(host: "0.0.0.0") { _ in } }
     }
 
@@ -90,7 +90,7 @@ struct RouteTests {
     func portTaken() async throws {
         try await Bench.run { bench in
             let port = Int(bench.address.split(separator: ":").last ?? "") ?? 0
-            let server = CoordinatorServer(shell: CoordinatorShell(version: "1", policy: CoordinatorPolicy()), token: JoinToken.random())
+            let server = CoordinatorServer(shell: try CoordinatorShell(version: "1", policy: CoordinatorPolicy()), token: JoinToken.random())
             let error = await #expect(throws: ServerError.self) { try await server.run(port: port) { _ in } }
             #expect(error?.description.contains("127.0.0.1:\(port)") == true)
         }

@@ -16,7 +16,7 @@ struct SessionTests {
         try await Bench.run(workers: ["a", "b", "c"]) { bench in
             let (status, text) = try await bench.ask("POST", "/v1/jobs", json: generateRequest(tokens: 1000, workers: 3))
             #expect(status == 201, "\(text)")
-            #expect(text.contains(#""id":1"#) && text.contains(#""phase":"queued""#), "\(text)")
+            #expect(text.contains(#""id":1"#) && text.contains(#""state":"queued""#), "\(text)")
             try await bench.expect(204, "PUT", "/v1/jobs/1/prompt?start=400", words(400..<1000))
             try await bench.expect(204, "PUT", "/v1/jobs/1/prompt?start=0", words(0..<400))
             let events = try await bench.events(of: 1)
@@ -26,7 +26,7 @@ struct SessionTests {
             let counts = (events.last ?? "").matches(of: /"tokens_owned":(\d+)/).compactMap { Int($0.1) }
             #expect(counts.reduce(0, +) == 1000 && counts.count == 3, "\(counts)")
             let view = try await bench.ask("GET", "/v1/jobs/1").text
-            #expect(view.contains(#""phase":"succeeded""#) && view.contains(#""tokens_generated":3"#), "\(view)")
+            #expect(view.contains(#""state":"succeeded""#) && view.contains(#""tokens_generated":3"#), "\(view)")
         }
     }
 
@@ -67,7 +67,7 @@ struct SessionTests {
             let runs = try await bench.wait { try await bench.ask("GET", "/v1/jobs/1").text.contains(#""tokens_done":2"#) }
             #expect(runs)
             let answer = try await bench.ask("DELETE", "/v1/jobs/1").text
-            #expect(answer.contains(#""phase":"cancelled""#), "\(answer)")
+            #expect(answer.contains(#""state":"cancelled""#), "\(answer)")
             let last = try await bench.events(of: 1).last?.contains(#""type":"cancelled""#)
             #expect(last == true)
             let isFree = try await bench.wait { !(try await bench.ask("GET", "/v1/workers").text.contains(#""job":"#)) }
@@ -77,20 +77,20 @@ struct SessionTests {
 
     @Test("a silent worker loses its job: named, with what it last reported")
     func silence() async throws {
-        let policy = CoordinatorPolicy(silenceSeconds: 1)
+        let policy = CoordinatorPolicy(joinSeconds: 1, silenceSeconds: 1)
         try await Bench.run(policy: policy) { bench in
             let registration = """
                 {"name":"mute","pid":1,"machine":"m","isa":"scalar","cpus":1,"numa_nodes":1,"memory_bytes":1,"data_host":"127.0.0.1",
-                "data_port":1,"version":"\(RingmasterVersion.text)"}
+                "data_port":1,"version":"\(RingmasterVersion.text)","instance":"i"}
                 """
             let answer = try await bench.ask("POST", "/v1/workers", json: registration).text
-            #expect(answer == "{\"id\":1}\n")
+            let id = try #require(answer.firstMatch(of: /\{"id":(\d+)\}/)?.1, "\(answer)")
             try await bench.expect(201, "POST", "/v1/jobs", json: attendRequest(workers: 1))
             let progress =
-                #"{"type":"progress","job":1,"progress":{"phase":"attend","layer":0,"layers":1,"step":2,"steps":4,"#
+                #"{"type":"progress","job":1,"epoch":1,"progress":{"phase":"attend","layer":0,"layers":1,"step":2,"steps":4,"#
                 + #""tokens_done":1,"tokens_total":4}}"#
-            try await bench.expect(204, "POST", "/v1/workers/1/reports?batch=1", json: progress + "\n")
-            let last = try await bench.events(of: 1).last ?? ""
+            try await bench.expect(204, "POST", "/v1/workers/\(id)/reports?batch=1", json: progress + "\n")
+            let last = try await bench.events(of: 1).last { $0.contains("retrying") } ?? ""
             #expect(last.contains("worker_lost") && last.contains("worker mute (rank 0 of 1) has been silent"), "\(last)")
             #expect(last.contains("ring step 3 of 4"), "\(last)")
         }
@@ -101,12 +101,12 @@ struct SessionTests {
         try await Bench.run { bench in
             let id = try await bench.server.shell.join(sample("a"))
             _ = try await bench.ask("POST", "/v1/jobs", json: attendRequest(workers: 1))
-            let token = #"{"type":"token","job":1,"index":0,"id":5}"# + "\n" + #"{"type":"token","job":1,"index":1,"id":6}"# + "\n"
+            let token = #"{"type":"token","job":1,"epoch":1,"index":0,"id":5}"# + "\n" + #"{"type":"token","job":1,"epoch":1,"index":1,"id":6}"# + "\n"
             for _ in 0..<3 { try await bench.expect(204, "POST", "/v1/workers/\(id)/reports?batch=1", json: token) }
             let answer = try await bench.ask("GET", "/v1/jobs/1").text
             #expect(answer.contains(#""tokens_generated":2"#), "\(answer)")
             func progress(_ done: Int) -> String {
-                #"{"type":"progress","job":1,"progress":{"phase":"attend","layer":0,"layers":1,"step":0,"steps":1,"tokens_done":"#
+                #"{"type":"progress","job":1,"epoch":1,"progress":{"phase":"attend","layer":0,"layers":1,"step":0,"steps":1,"tokens_done":"#
                     + "\(done),\"tokens_total\":64}}\n"
             }
             for (batch, done) in [(2, 20), (3, 30), (2, 20)] {
@@ -120,7 +120,7 @@ struct SessionTests {
     @Test("a worker with the wrong token is turned away and says so")
     func wrongToken() async throws {
         try await Bench.run { bench in
-            await #expect(throws: SessionError.self) { try await bench.session("a", token: "guess").run(Script.echo) }
+            await #expect(throws: SessionError.self) { try await bench.session("a", token: "guess").run() }
             let answer = try await bench.ask("GET", "/v1/workers").text
             #expect(answer == "{\"workers\":[]}\n")
         }
@@ -130,7 +130,7 @@ struct SessionTests {
     func coordinatorGone() async throws {
         let session = try await Bench.run { bench in
             let session = try bench.session("a")
-            let task = Task { try await session.run(Script.echo) }
+            let task = Task { try await session.run() }
             let joined = try await bench.wait { try await bench.ask("GET", "/v1/workers").text.contains("\"name\":\"a\"") }
             #expect(joined)
             return task

@@ -10,17 +10,24 @@ struct StoreTests {
     func journal() {
         var journal = JobJournal()
         var place = JobJournal.Place()
-        journal.append(.phase(.running))
-        for done in 1...5 {
-            journal.append(.progress(progress(done)))
-        }
-        journal.append(.token(index: 0, id: 9))
-        #expect(journal.news(after: &place) == [.progress(progress(5)), .phase(.running), .token(index: 0, id: 9)])
+        journal.append(news(1, .phase(.running)))
+        for done in 1...5 { journal.append(news(nil, .progress(progress(done)))) }
+        journal.append(news(2, .token(index: 0, id: 9)))
+        #expect(journal.news(after: &place).map(\.event) == [.progress(progress(5)), .phase(.running), .token(index: 0, id: 9)])
         #expect(journal.news(after: &place).isEmpty)
-        journal.append(.progress(progress(6)))
-        journal.append(.succeeded([]))
-        #expect(journal.news(after: &place) == [.progress(progress(6)), .succeeded([])])
-        #expect(journal.isSettled)
+        journal.append(news(nil, .progress(progress(6))))
+        journal.append(news(3, .succeeded([])))
+        #expect(journal.news(after: &place).map(\.event) == [.progress(progress(6)), .succeeded([])])
+        #expect(journal.isSettled && journal.answer == [9])
+    }
+
+    @Test("a follower that comes back gets what follows the event it saw last, and one ahead of the journal gets nothing")
+    func journalRejoined() {
+        let journal = JobJournal((1...4).map { news($0, .token(index: $0 - 1, id: UInt32($0))) })
+        for (after, sequences) in [(0, [1, 2, 3, 4]), (2, [3, 4]), (4, []), (9, []), (-1, [1, 2, 3, 4])] {
+            var place = JobJournal.Place(after: after)
+            #expect(journal.news(after: &place).map(\.sequence) == sequences, "after \(after)")
+        }
     }
 
     @Test("a prompt is whole when its pieces cover it, in any order and with overlap")
@@ -49,6 +56,8 @@ struct StoreTests {
         #expect(JoinToken.random().text != JoinToken.random().text)
         #expect(!JoinToken(text: "").matches("a"))
     }
+
+    private func news(_ sequence: Int?, _ event: JobEvent) -> JobNews { JobNews(sequence: sequence, at: 1, event: event) }
 
     private func progress(_ done: Int) -> JobProgress {
         JobProgress(phase: .prefill, layer: 0, layers: 1, step: 0, steps: 1, tokensDone: done, tokensTotal: 10)

@@ -1,0 +1,169 @@
+// The queue: what is taken in, whose turn it is, and which workers a job gets.
+//
+// Turns go by priority, then to the owner who holds the fewest workers, then to the one served longest ago, then in the order of
+// submission. A job that does not fit lets others go first for `patienceSeconds` and then keeps what becomes idle for itself.
+
+import RingCore
+
+extension Coordinator {
+    mutating func submit(_ submission: Submission, _ ticket: Ticket, _ now: Moment, _ directives: inout [Directive]) {
+        if let key = submission.idempotencyKey,
+            let known = jobs.first(where: { $0.submission.idempotencyKey == key && $0.submission.owner == submission.owner })
+        {
+            let isSame = known.submission == submission
+            directives.append(
+                isSame ? .accepted(ticket, known.number, isNew: false) : .refused(ticket, .keyTaken(known.number)))
+            return
+        }
+        if isStopping || isDraining {
+            directives.append(.refused(ticket, .stopping))
+            return
+        }
+        let open = jobs.count(where: { !$0.phase.isSettled })
+        if open >= ControlLimits.jobsOpen {
+            directives.append(.refused(ticket, .full(open: open)))
+            return
+        }
+        let pathObjection = policy.takesRelativePathsOnly ? submission.spec.pathObjection : nil
+        if let objection = submission.objection ?? pathObjection {
+            directives.append(.refused(ticket, .invalid(objection)))
+            return
+        }
+        let number = JobNumber(reserved.nextJob)
+        reserved.nextJob += 1
+        let record = JobRecord(number: number, submission: submission, submittedAt: now)
+        jobs.append(Job(record, now: now))
+        totals.jobsSubmitted += 1
+        directives.append(.accepted(ticket, number, isNew: true))
+        directives.append(.keep(.reserve(reserved)))
+        directives.append(.keep(.job(record)))
+        emit(.phase(.queued), of: jobs.count - 1, now, &directives)
+        forgetOldest(&directives)
+        watchQueued(jobs[jobs.count - 1])
+        mayPlace = true
+    }
+
+    private mutating func forgetOldest(_ directives: inout [Directive]) {
+        while jobs.count > ControlLimits.jobsKept, let oldest = jobs.firstIndex(where: { $0.phase.isSettled }) {
+            let number = jobs.remove(at: oldest).number
+            directives.append(.keep(.forget(number)))
+            directives.append(.forget(number))
+        }
+    }
+
+    /// Appends an event of a job, numbered if it is durable.
+    mutating func emit(_ event: JobEvent, of index: Int, _ now: Moment, _ directives: inout [Directive]) {
+        if event.isDurable { jobs[index].events += 1 }
+        directives.append(.emit(jobs[index].number, sequence: event.isDurable ? jobs[index].events : nil, at: now, event))
+    }
+
+    /// Starts every queued job that can start, in the order of turns.
+    mutating func startQueued(_ now: Moment, _ directives: inout [Directive]) {
+        guard !isDraining && !isStopping else { return }
+        while let (index, chosen) = nextStart(now) { place(index, on: chosen, now, &directives) }
+    }
+
+    private func nextStart(_ now: Moment) -> (job: Int, members: [Int])? {
+        let waiting = jobs.indices.filter { jobs[$0].phase == .queued && jobs[$0].record.hasPrompt }
+        guard !waiting.isEmpty else { return nil }
+        let idle = members.indices.filter { members[$0].isIdle }
+        guard !idle.isEmpty else { return nil }
+        let turns = waiting.map { (turn: turn(of: $0), index: $0) }.sorted { $0.turn < $1.turn }
+        for (_, index) in turns {
+            let wanted = wantedWorkers(jobs[index]) ?? min(idle.count, Limits.ranks)
+            if idle.count >= wanted { return (index, choose(wanted, of: idle, for: jobs[index])) }
+            // Smaller jobs go first only for so long, and only past one that can start at all.
+            let canStart = members.count(where: \.isLasting) >= wanted
+            if canStart && now.seconds(since: jobs[index].since) >= policy.patienceSeconds { return nil }
+        }
+        return nil
+    }
+
+    /// How many workers a job must have; `nil` is as many as there are. A run that follows on a failed one makes do with
+    /// the workers that are left.
+    func wantedWorkers(_ job: Job) -> Int? {
+        guard let wanted = job.submission.workers else { return nil }
+        guard job.record.faults > 0 else { return wanted }
+        // One that is only suspected counts: it is back, or lost, before long.
+        let others = members.count { $0.isLasting && !job.avoided.contains($0.registration.name) }
+        let here = others > 0 ? others : members.count(where: \.isLasting)
+        return min(wanted, max(1, here))
+    }
+
+    private struct Turn: Comparable {
+        let priority: Int
+        let ownersWorkers: Int
+        let ownersEpoch: Epoch
+        let number: JobNumber
+
+        static func < (left: Turn, right: Turn) -> Bool {
+            (-left.priority, left.ownersWorkers, left.ownersEpoch.number, left.number.number)
+                < (-right.priority, right.ownersWorkers, right.ownersEpoch.number, right.number.number)
+        }
+    }
+
+    private func turn(of index: Int) -> Turn {
+        let owner = jobs[index].submission.owner
+        var workers = 0
+        var newest = Epoch(0)
+        for job in jobs where job.submission.owner == owner {
+            if job.isPlaced { workers += job.places.count }
+            if job.record.epoch.number > newest.number { newest = job.record.epoch }
+        }
+        return Turn(
+            priority: jobs[index].submission.priority, ownersWorkers: workers, ownersEpoch: newest, number: jobs[index].number)
+    }
+
+    /// The first by name, those last at whose fault an earlier run ended. Ranks are given in the order of names.
+    private func choose(_ count: Int, of idle: [Int], for job: Job) -> [Int] {
+        func name(_ member: Int) -> String { members[member].registration.name }
+        func isBefore(_ left: Int, _ right: Int) -> Bool {
+            let (first, second) = (job.avoided.contains(name(left)), job.avoided.contains(name(right)))
+            return first == second ? name(left) < name(right) : second
+        }
+        // The few that are wanted are kept in order while all are looked at: of ten thousand only a few are compared twice.
+        var best: [Int] = []
+        for member in idle where best.count < count || best.last.map({ isBefore(member, $0) }) ?? false {
+            best.insert(member, at: best.firstIndex { isBefore(member, $0) } ?? best.count)
+            if best.count > count { best.removeLast() }
+        }
+        return best.sorted { name($0) < name($1) }
+    }
+
+    private mutating func place(_ index: Int, on chosen: [Int], _ now: Moment, _ directives: inout [Directive]) {
+        epoch += 1
+        if epoch > reserved.epochs {
+            reserved.epochs = epoch + ControlLimits.epochsReserved
+            directives.append(.keep(.reserve(reserved)))
+        }
+        jobs[index].record.epoch = Epoch(epoch)
+        jobs[index].record.phase = .admitted
+        jobs[index].record.attempt += 1
+        jobs[index].record.startedAt = now
+        (jobs[index].since, jobs[index].movedAt) = (now, now)
+        jobs[index].places = chosen.map { Job.Place(worker: members[$0].id, name: members[$0].registration.name) }
+        directives.append(.keep(.job(jobs[index].record)))
+        watch(now.advanced(bySeconds: policy.prepareSeconds))
+        emit(.placed(workers: jobs[index].places.map(\.name), epoch: Epoch(epoch)), of: index, now, &directives)
+        emit(.phase(.admitted), of: index, now, &directives)
+        let assignments = self.assignments(of: jobs[index], on: chosen)
+        totals.promptTokens += jobs[index].specOfNextRun.tokens
+        for (member, assignment) in zip(chosen, assignments) {
+            members[member].run = assignment.run
+            directives.append(.send(.prepare(assignment), to: members[member].id))
+        }
+    }
+
+    private func assignments(of job: Job, on chosen: [Int]) -> [Assignment] {
+        let registrations = chosen.map { members[$0].registration }
+        let peers = registrations.map { Peer(host: $0.dataHost, port: $0.dataPort, worker: $0.name) }
+        let spec = job.specOfNextRun
+        return registrations.indices.map { rank in
+            let neighbours = registrations.indices.filter { registrations[$0].machine == registrations[rank].machine }
+            return Assignment(
+                job: job.number, epoch: job.record.epoch, rank: rank, peers: peers,
+                threads: job.submission.threads ?? max(1, registrations[rank].cpus / neighbours.count),
+                localIndex: neighbours.firstIndex(of: rank) ?? 0, localCount: neighbours.count, spec: spec)
+        }
+    }
+}

@@ -1,0 +1,126 @@
+// The shell's side of a worker's session: joining, the numbered stream of directives, reports.
+
+import RingControl
+import RingCore
+
+/// A directive with its number in its worker's session: 1, 2, ... A worker that comes back says which it has seen.
+struct NumberedDirective: Encodable, Sendable {
+    let sequence: UInt64
+    let directive: WorkerDirective
+
+    private enum Key: String, CodingKey { case seq }
+
+    /// The directive's own form with `seq` beside its fields.
+    func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: Key.self)
+        try fields.encode(sequence, forKey: .seq)
+        try directive.encode(to: encoder)
+    }
+}
+
+/// What goes down a worker's stream.
+enum StreamItem: Sendable {
+    case directive(NumberedDirective)
+    case keepAlive
+}
+
+extension CoordinatorShell {
+    /// Lets a worker in, or says why not.
+    package func join(_ registration: WorkerRegistration) throws(APIError) -> WorkerID {
+        for directive in receive(.workerJoined(registration, Ticket(nextNumber()))) {
+            switch directive {
+            case .welcome(_, let id):
+                joined.insert(registration.name)
+                workers[id]?.name = registration.name
+                return id
+            case .turnAway(_, let reason, let isTemporary): throw APIError(isTemporary ? .conflict : .badRequest, reason)
+            default: continue
+            }
+        }
+        throw APIError(.internalError, "the registration of \(registration.name) was not answered")
+    }
+
+    /// The directives of a worker behind number `after`, and the number of this reader. An earlier reader's stream ends.
+    func stream(of id: WorkerID, after seen: UInt64) throws(APIError) -> (items: AsyncStream<StreamItem>, reader: UInt64) {
+        guard workers[id] != nil else { throw APIError(.notFound, "there is no worker \(id)") }
+        let (stream, continuation) = AsyncStream<StreamItem>.makeStream(
+            bufferingPolicy: .bufferingOldest(CoordinatorLimits.directivesQueued))
+        let number = nextNumber()
+        workers[id]?.reader?.continuation.finish()
+        workers[id]?.reader = (number, continuation)
+        note(seen, of: id)
+        for directive in workers[id]?.unseen ?? [] { continuation.yield(.directive(directive)) }
+        receive(.workerConnected(id))
+        return (stream, number)
+    }
+
+    /// A reader's connection has ended.
+    func streamClosed(of id: WorkerID, reader: UInt64) {
+        guard workers[id]?.reader?.number == reader else { return }
+        workers[id]?.reader = nil
+        receive(.workerDisconnected(id))
+    }
+
+    private func note(_ seen: UInt64, of id: WorkerID) { workers[id]?.unseen.removeAll { $0.sequence <= seen } }
+
+    func send(_ message: WorkerDirective, to id: WorkerID) {
+        guard workers[id] != nil else { return }
+        workers[id]?.sequence += 1
+        let numbered = NumberedDirective(sequence: workers[id]?.sequence ?? 0, directive: withSecret(message))
+        workers[id]?.unseen.append(numbered)
+        workers[id]?.reader?.continuation.yield(.directive(numbered))
+        if (workers[id]?.unseen.count ?? 0) > CoordinatorLimits.directivesQueued {
+            consequences.append(.workerGone(id, reason: "does not read its directives and counts as lost"))
+        }
+    }
+
+    /// Every rank of a run gets the same fresh secret, which is nowhere kept.
+    private func withSecret(_ message: WorkerDirective) -> WorkerDirective {
+        guard case .prepare(var assignment) = message else { return message }
+        if jobs[assignment.job]?.secret?.epoch != assignment.epoch {
+            jobs[assignment.job]?.secret = (assignment.epoch, randomHex(bytes: 32))
+        }
+        assignment.secret = jobs[assignment.job]?.secret?.text ?? ""
+        return .prepare(assignment)
+    }
+
+    /// Applies a batch of reports, once however often it is sent. An empty batch is a sign of life; `seen` is the newest
+    /// directive that the worker has got, and `isLeaving` that it wants no further run.
+    func report(_ reports: [WorkerReport], batch: UInt64, seen: UInt64, isLeaving: Bool, from id: WorkerID) throws(APIError) {
+        guard let worker = workers[id] else { throw APIError(.notFound, "there is no worker \(id)") }
+        note(seen, of: id)
+        guard batch > worker.batch else {
+            receive(.workerHeard(id))
+            return
+        }
+        workers[id]?.batch = batch
+        receive(reports.isEmpty ? [.workerHeard(id)] : reports.map { .workerReported(id, $0) })
+        if isLeaving { receive(.workerDrained(id)) }
+    }
+
+    /// The name under which a worker joined.
+    func name(of id: WorkerID) throws(APIError) -> String {
+        guard let worker = workers[id] else { throw APIError(.notFound, "there is no worker \(id)") }
+        return worker.name
+    }
+
+    /// A worker is to leave when it holds no run.
+    func drainWorker(_ name: String) throws(APIError) {
+        guard let worker = workerViews().first(where: { $0.registration.name == name }) else {
+            throw APIError(.notFound, "there is no worker named \(name)", parameter: "name")
+        }
+        receive(.workerDrained(worker.id))
+    }
+
+    /// A started process has ended; `reason` completes "worker X ...".
+    func processEnded(_ name: String, reason: String) {
+        if let worker = workerViews().first(where: { $0.registration.name == name }) {
+            receive(.workerGone(worker.id, reason: reason))
+        } else if !joined.contains(name) {
+            receive(.workerWillNotJoin(name: name, reason: reason))
+        }
+    }
+
+    /// Every worker.
+    public func workerViews() -> [WorkerView] { machine.workerViews(at: now) }
+}

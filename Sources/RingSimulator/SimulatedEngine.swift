@@ -1,0 +1,201 @@
+// A worker's engine at one run, as a value: it loads, meets its peers, takes the real `RingPass` through every layer and
+// generates tokens, over frames that the simulation carries. What it computes is in IntegerModel.
+
+import RingControl
+import RingCore
+
+/// One rank's part of a run.
+struct SimulatedEngine: Sendable {
+    /// What travels between two ranks of a run.
+    enum Frame: Hashable, Sendable {
+        /// I am here; an answer is asked for unless this is one.
+        case hello(isAnswer: Bool)
+        /// The keys and values of a step lie ready in the sender's memory.
+        case offer(layer: Int, step: Int)
+        /// They have been taken.
+        case taken(layer: Int, step: Int)
+        /// The leader's new token wants every rank's part of the attention; one of them keeps its key.
+        case query(layer: Int, position: Int, row: UInt64, keeper: Int)
+        /// A rank's part.
+        case partial(layer: Int, position: Int, Partial)
+        /// The answer is complete.
+        case done
+        /// The connection has broken.
+        case reset
+    }
+
+    /// What happened.
+    enum Event: Hashable, Sendable {
+        case loaded
+        case released
+        case frame(Frame, from: Int)
+        /// A pull is done: this lay in the sender's memory.
+        case pulled(layer: Int, step: Int, Block)
+        case attended
+        case answered
+        /// Looks after silence.
+        case look
+    }
+
+    /// What to do.
+    enum Effect: Sendable {
+        case send(Frame, to: Int)
+        /// Read the block of a step from the previous rank's memory, now.
+        case pull(layer: Int, step: Int, from: Int)
+        /// Send an event after a while, given in seconds.
+        case after(Double, Event)
+        case report(WorkerReport)
+        /// A layer's own rows are done: compare them.
+        case check(layer: Int, rows: [UInt64], partials: [Partial])
+        /// The thread ends.
+        case end
+    }
+
+    /// Where it stands.
+    enum Phase: Hashable, Sendable { case loading, meeting, ready, ring, decode, over }
+
+    let assignment: Assignment
+    let mutation: Mutation?
+    let layers: Int
+    let plan: ShardPlan
+    var phase = Phase.loading
+    /// Peers that have been heard.
+    var met: [Bool]
+    /// How often it has looked without anything new.
+    var silentLooks = 0
+
+    // The ring.
+    var layer = 0
+    var pass: RingPass
+    /// Layer 0 ... the present one: own rows, chunk after chunk, then rows of answer tokens that it keeps.
+    var kept: [[(position: Int, row: UInt64)]] = []
+    var rows: [UInt64]
+    var partials: [Partial] = []
+    var buffers: [Block?] = [nil, nil]
+    /// Offers of the previous rank that have not been taken.
+    var offers: [(layer: Int, step: Int)] = []
+    /// Receives of the present layer that are posted.
+    var posted: [(step: Int, buffer: Int)] = []
+    var attending = 0
+
+    // Decode.
+    /// Queries that came before this rank was through with its prompt.
+    var waiting: [Event] = []
+    var answer: [UInt32] = []
+    var token: (position: Int, row: UInt64, layer: Int, heard: Int, partial: Partial) = (0, 0, 0, 0, Partial())
+
+    var run: Run { assignment.run }
+    var rank: Int { assignment.rank }
+    var world: Int { assignment.world }
+    var peers: [Int] { (0..<world).filter { $0 != rank } }
+    var own: [Chunk] { plan.chunks(of: Rank(rank)) }
+    var positions: [Int] { own.flatMap { Array($0.range) } }
+
+    /// `prompt` are the token ids of the rank's own positions.
+    init(_ assignment: Assignment, prompt: [UInt32], mutation: Mutation?) {
+        self.assignment = assignment
+        self.mutation = mutation
+        layers = IntegerModel.layers(of: assignment.spec)
+        let world = WorldSize(assignment.world)
+        guard let plan = try? ShardPlan(assignment.layout, tokens: assignment.tokens, over: world) else {
+            preconditionFailure("an assignment of \(assignment.tokens) tokens")
+        }
+        self.plan = plan
+        met = (0..<assignment.world).map { $0 == assignment.rank }
+        pass = RingPass(along: RingSchedule(for: Rank(assignment.rank), in: world))
+        rows = []
+        for (id, position) in zip(prompt, positions) { rows.append(IntegerModel.embed(id, at: position)) }
+    }
+
+    mutating func handle(_ event: Event, _ random: inout SplitMix64, into effects: inout [Effect]) {
+        if phase == .over { return }
+        switch event {
+        case .loaded:
+            phase = .meeting
+            meet(&effects)
+            effects.append(.after(1, .look))
+        case .released:
+            guard phase == .ready else { return }
+            phase = .ring
+            beginLayer(&random, &effects)
+        case .frame(let frame, let sender):
+            silentLooks = 0
+            receive(frame, from: sender, &random, &effects)
+        case .pulled(let layer, let step, let block): take(block, layer: layer, step: step, &random, &effects)
+        case .attended: noteAttended(&random, &effects)
+        case .answered: noteAnswered(&random, &effects)
+        case .look: look(&effects)
+        }
+    }
+
+    /// Tries to reach those who have not been heard; a peer's engine may not be there yet.
+    private mutating func meet(_ effects: inout [Effect]) {
+        for peer in peers where !met[peer] { effects.append(.send(.hello(isAnswer: false), to: peer)) }
+        noteMet(&effects)
+    }
+
+    private mutating func noteMet(_ effects: inout [Effect]) {
+        guard phase == .meeting, met.allSatisfy({ $0 }) else { return }
+        phase = .ready
+        effects.append(.report(.ready(run)))
+    }
+
+    private mutating func receive(_ frame: Frame, from sender: Int, _ random: inout SplitMix64, _ effects: inout [Effect]) {
+        switch frame {
+        case .hello(let isAnswer):
+            if !isAnswer { effects.append(.send(.hello(isAnswer: true), to: sender)) }
+            met[sender] = true
+            noteMet(&effects)
+        case .offer(let layer, let step):
+            offers.append((layer, step))
+            pull(&effects)
+        case .taken(let layer, let step):
+            guard phase == .ring, layer == self.layer else { return }
+            turn(.sent(step: step), &random, &effects)
+        case .query:
+            guard phase == .decode else {
+                waiting.append(.frame(frame, from: sender))
+                return
+            }
+            answer(frame, to: sender, &effects)
+        case .partial(let layer, let position, let partial): merge(partial, layer, position, &random, &effects)
+        case .done: finish(&effects)
+        case .reset: fail(.workerLost, "connection reset", lost: sender, &effects)
+        }
+    }
+
+    /// A rank that waits for others hears from them, or gives up.
+    private mutating func look(_ effects: inout [Effect]) {
+        silentLooks += 1
+        if phase == .meeting { meet(&effects) }
+        effects.append(.after(phase == .meeting ? 0.1 : 1, .look))
+        let isWaiting = phase == .ring || (phase == .decode && rank > 0)
+        let looksMax = phase == .meeting ? 60 : 6
+        guard silentLooks > looksMax, phase == .meeting || isWaiting else { return }
+        let lost = met.firstIndex(of: false) ?? (phase == .ring ? (rank + world - 1) % world : 0)
+        if lost != rank { fail(.workerLost, "no word for too long", lost: lost, &effects) }
+    }
+
+    mutating func fail(_ code: FailureCode, _ message: String, lost: Int?, _ effects: inout [Effect]) {
+        phase = .over
+        effects.append(.report(.failed(run, code, message: message, lostRank: lost)))
+        breakOff(&effects)
+        effects.append(.end)
+    }
+
+    /// Whoever ends out of turn breaks its connections.
+    func breakOff(_ effects: inout [Effect]) {
+        for peer in peers { effects.append(.send(.reset, to: peer)) }
+    }
+
+    mutating func finish(_ effects: inout [Effect]) {
+        phase = .over
+        var summary = WorkerSummary(rank: rank)
+        summary.tokensOwned = positions.count
+        // Which run it was, for the checker of results.
+        summary.steps = Int(assignment.epoch.number)
+        if rank == 0, case .generate = assignment.spec { summary.generatedTokens = answer }
+        effects.append(.report(.finished(run, summary)))
+        effects.append(.end)
+    }
+}

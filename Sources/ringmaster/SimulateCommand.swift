@@ -1,0 +1,160 @@
+// `ringmaster simulate`: whole clusters under virtual time, broken in every way that a seed can draw.
+
+import ArgumentParser
+import Foundation
+import RingFormats
+import RingSimulator
+
+struct SimulateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "simulate",
+        abstract: "Simulate clusters under faults and check what is promised of them.",
+        discussion: """
+            Runs the coordinator's and the workers' own state machines and ring passes under virtual time. A seed decides \
+            everything: a failure prints the command that plays it again. See Docs/SIMULATOR.md.
+            """)
+
+    @Option(help: ArgumentHelp("The seed, or the first of them.", valueName: "s"))
+    var seed: UInt64 = 1
+    @Option(help: ArgumentHelp("How many seeds, one after the other.", valueName: "n"))
+    var seeds: Int = 1
+    @Option(help: ArgumentHelp("Workers (default: the seed chooses 2 to 5).", valueName: "n"))
+    var nodes: Int?
+    @Option(help: ArgumentHelp("Jobs (default: the seed chooses 3 to 9; 5 for every 100 of more than 100 workers).", valueName: "n"))
+    var jobs: Int?
+    @Option(help: ArgumentHelp("none, all, or some of delays,loss,partitions,pauses,crashes,disk.", valueName: "kinds"))
+    var faults: String = "all"
+    @Option(help: ArgumentHelp("Virtual seconds of faults and new jobs (default: the seed chooses 3 to 8; 10 at scale).", valueName: "t"))
+    var seconds: Double?
+    @Flag(help: "Print every event, one a line.")
+    var transcript = false
+    @Flag(help: "Print the totals as JSON.")
+    var json = false
+    @Option(name: .customLong("break"), help: .hidden)
+    var mutation: String?
+
+    /// More workers than this are a measurement of the coordinator's machine.
+    private static let scaleNodes = 100
+
+    mutating func validate() throws {
+        guard seeds >= 1, seeds <= 1_000_000_000 else { throw ValidationError("--seeds is at least 1, got \(seeds)") }
+        if let nodes, nodes < 1 || nodes > 16384 { throw ValidationError("--nodes is 1 to 16384, got \(nodes)") }
+        if let jobs, jobs < 1 || jobs > 100_000 { throw ValidationError("--jobs is 1 to 100000, got \(jobs)") }
+        if let seconds, !(seconds >= 1 && seconds <= 3600) { throw ValidationError("--seconds is 1 to 3600, got \(seconds)") }
+        _ = try kinds()
+        if let mutation, Mutation(rawValue: mutation) == nil {
+            throw ValidationError("--break is one of \(Mutation.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+    }
+
+    private func kinds() throws -> [FaultKind] {
+        if faults == "all" { return FaultKind.allCases }
+        if faults == "none" { return [] }
+        let names = faults.split(separator: ",").map(String.init)
+        let known = FaultKind.allCases.filter { names.contains($0.rawValue) }
+        if let stranger = names.first(where: { FaultKind(rawValue: $0) == nil }) ?? (names.isEmpty ? faults : nil) {
+            throw ValidationError(
+                "--faults is none, all, or some of \(FaultKind.allCases.map(\.rawValue).joined(separator: ",")), got '\(stranger)'")
+        }
+        return known
+    }
+
+    func run() throws {
+        var options = SimulationOptions(seed: seed, faults: try kinds())
+        (options.nodes, options.jobs, options.seconds) = (nodes, jobs, seconds)
+        (options.keepsTranscript, options.mutation) = (transcript, mutation.flatMap(Mutation.init))
+        let isScale = (nodes ?? 0) > Self.scaleNodes
+        if isScale {
+            options.jobs = jobs ?? (nodes ?? 0) / 20
+            options.seconds = seconds ?? 10
+        }
+        let started = Date()
+        var totals = SimulationTotals()
+        for number in 0..<UInt64(seeds) {
+            try Task.checkCancellation()
+            options.seed = seed &+ number
+            // The CPU time of the process; its own cost, some 0.3 us an event, is measured with it.
+            let outcome = Simulation.run(options, cpuSeconds: isScale ? { Double(clock()) / Double(CLOCKS_PER_SEC) } : nil)
+            totals.add(outcome)
+            if transcript { Console.out(outcome.transcript.joined(separator: "\n") + "\n") }
+            if let violation = outcome.violation {
+                try report(violation, options)
+            }
+        }
+        let elapsed = Date().timeIntervalSince(started)
+        Console.out(
+            json ? totals.json(elapsed: elapsed, isScale: isScale).text(pretty: true) : totals.text(elapsed: elapsed, isScale: isScale))
+    }
+
+    /// Plays a simulation that failed again, with its transcript, and ends.
+    private func report(_ violation: Violation, _ options: SimulationOptions) throws {
+        if !transcript {
+            var again = options
+            again.keepsTranscript = true
+            Console.out(Simulation.run(again).transcript.suffix(200).joined(separator: "\n") + "\n")
+        }
+        Console.error("checker \(violation.checker) at \(fixed(violation.seconds, 3)) s: \(violation.message)")
+        Console.message("replay: \(options.replayCommand) --transcript")
+        throw ExitCode(1)
+    }
+}
+
+/// Sums over seeds.
+private struct SimulationTotals {
+    var seeds = 0, events = 0, faults = 0, jobs = 0, succeeded = 0, failed = 0, cancelled = 0, retries = 0, deaths = 0
+    var virtualSeconds = 0.0, deathSecondsMax = 0.0, machineSeconds = 0.0
+    var machineEvents = 0, nodes = 0
+
+    mutating func add(_ outcome: SimulationOutcome) {
+        seeds += 1
+        events += outcome.events
+        faults += outcome.faults
+        jobs += outcome.jobs
+        succeeded += outcome.succeeded
+        failed += outcome.failed
+        cancelled += outcome.cancelled
+        retries += outcome.retries
+        deaths += outcome.deathsTimed
+        virtualSeconds += outcome.virtualSeconds
+        deathSecondsMax = max(deathSecondsMax, outcome.deathSecondsMax)
+        machineSeconds += outcome.machineSeconds
+        machineEvents += outcome.machineEvents
+        nodes = outcome.options.nodes ?? 0
+    }
+
+    private var share: Double { machineSeconds / max(virtualSeconds, 1e-9) }
+
+    func text(elapsed: Double, isScale: Bool) -> String {
+        var lines = [
+            "\(grouped(seeds)) seed\(seeds == 1 ? "" : "s"): \(grouped(events)) events in \(fixed(virtualSeconds, 1)) virtual seconds, "
+                + "\(grouped(faults)) faults, every checker content",
+            "\(grouped(jobs)) jobs acknowledged: \(grouped(succeeded)) succeeded, \(grouped(failed)) failed, \(grouped(cancelled)) cancelled; "
+                + "\(grouped(retries)) retries",
+        ]
+        if deaths > 0 { lines.append("\(grouped(deaths)) deaths timed, the slowest noticed after \(fixed(deathSecondsMax, 3)) s") }
+        if isScale {
+            lines.append(
+                "coordinator machine at \(grouped(nodes)) nodes: \(grouped(machineEvents)) events, \(fixed(machineSeconds, 2)) CPU seconds, "
+                    + "\(fixed(100 * share, 1))% of one core")
+        }
+        lines.append("\(fixed(elapsed, 1)) s, \(fixed(Double(seeds) / max(elapsed, 1e-9), 1)) seeds a second")
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    func json(elapsed: Double, isScale: Bool) -> JSONValue {
+        var object: JSONObject = [
+            "seeds": .integer(Int64(seeds)), "events": .integer(Int64(events)), "virtual_seconds": .number(virtualSeconds),
+            "faults": .integer(Int64(faults)), "jobs": .integer(Int64(jobs)), "succeeded": .integer(Int64(succeeded)),
+            "failed": .integer(Int64(failed)), "cancelled": .integer(Int64(cancelled)), "retries": .integer(Int64(retries)),
+            "deaths_timed": .integer(Int64(deaths)), "death_seconds_max": .number(deathSecondsMax), "seconds": .number(elapsed),
+            "seeds_per_second": .number(Double(seeds) / max(elapsed, 1e-9)),
+        ]
+        if isScale {
+            object.append("nodes", .integer(Int64(nodes)))
+            object.append("machine_events", .integer(Int64(machineEvents)))
+            object.append("machine_cpu_seconds", .number(machineSeconds))
+            object.append("machine_cpu_share", .number(share))
+        }
+        return .object(object)
+    }
+}
