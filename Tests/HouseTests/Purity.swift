@@ -3,7 +3,7 @@
 import Testing
 
 private enum Purity {
-    static let targets: Set<String> = ["RingCore", "RingPlacement", "RingControl"]
+    static let targets: Set<String> = ["RingCore", "RingPlacement", "RingControl", "RingSimulator"]
 
     /// Spellings that have no place in a pure target.
     static let banned = [
