@@ -70,7 +70,8 @@ let package = Package(
         .target(
             name: "RingCoordinator",
             dependencies: [
-                "RingControl", "RingCore", "RingFormats", "RingTelemetry", hummingbird, hummingbirdTLS, nioCore, nioPosix, nioSSL, nioHTTPTypes, httpTypes,
+                "RingControl", "RingCore", "RingFormats", "RingTelemetry", hummingbird, hummingbirdTLS, nioCore, nioPosix, nioSSL,
+                nioHTTPTypes, httpTypes,
                 lifecycle, logging, grdb, x509, asn1, crypto,
             ],
             swiftSettings: swift

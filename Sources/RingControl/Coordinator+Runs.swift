@@ -79,7 +79,8 @@ extension Coordinator {
             settle(index, last, now, &directives)
             return
         }
-        if let worker = failure.worker { jobs[index].avoided.append(worker) }
+        // One that leaves may come back under its name, as good as new.
+        if let worker = failure.worker, failure.code != .shuttingDown { jobs[index].avoided.append(worker) }
         totals.retries += 1
         emit(.retrying(attempt: jobs[index].record.attempt, cause: failure), of: index, now, &directives)
         requeue(index, reason: failure.message, now, &directives)

@@ -61,7 +61,8 @@ public struct EmbeddedCluster: Sendable {
                     processes.append(
                         try WorkerProcess(
                             name: workerName(place, of: configuration.workers), binary: configuration.binary,
-                            arguments: ["--coordinator", address] + configuration.workerArguments, token: token, environment: configuration.environment,
+                            arguments: ["--coordinator", address] + configuration.workerArguments, token: token,
+                            environment: configuration.environment,
                             mirror: configuration.mirror))
                 }
             } catch {

@@ -71,7 +71,8 @@ package struct MetricsSnapshot {
             .gauge, "ringmaster_queue_oldest_seconds", help: "For how long the longest-waiting queued job has waited; 0 without one.")
         oldest.set(jobs.filter { $0.state == .queued }.map { max(0, now - $0.submittedAt) }.max() ?? 0)
         var progress = MetricFamily(
-            .gauge, "ringmaster_job_progress_ratio", help: "How much of its current phase a running job has done, 0 to 1.", labels: ["job_id"])
+            .gauge, "ringmaster_job_progress_ratio", help: "How much of its current phase a running job has done, 0 to 1.",
+            labels: ["job_id"])
         for job in jobs where job.state == .running {
             guard let part = job.progress?.ratio else { continue }
             progress.set(part, job.id.description)

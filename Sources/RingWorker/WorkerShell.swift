@@ -198,7 +198,9 @@ actor WorkerShell {
         for await _ in toCoordinator.listen() {
             if Task.isCancelled { return }
             let reports = toCoordinator.take()
-            guard !reports.isEmpty || mustSpeak || ContinuousClock.now - spoken >= .seconds(WorkerLimits.heartbeatSeconds - 0.1) else { continue }
+            guard !reports.isEmpty || mustSpeak || ContinuousClock.now - spoken >= .seconds(WorkerLimits.heartbeatSeconds - 0.1) else {
+                continue
+            }
             batch += 1
             mustSpeak = false
             isSending = true

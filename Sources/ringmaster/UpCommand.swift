@@ -18,7 +18,8 @@ struct UpCommand: AsyncParsableCommand {
     var listen = "127.0.0.1:7411"
     @Option(help: ArgumentHelp("Folder in which jobs find models (default: RINGMASTER_MODELS, else here).", valueName: "dir"))
     var models: String?
-    @Option(help: ArgumentHelp("Folder in which jobs find inputs and leave results (default: RINGMASTER_DATA, else here).", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("Folder in which jobs find inputs and leave results (default: RINGMASTER_DATA, else here).", valueName: "dir"))
     var data: String?
     @Option(help: ArgumentHelp("Folder in which jobs are kept.", valueName: "dir"))
     var state: String?
@@ -32,7 +33,9 @@ struct UpCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        guard let address = SocketAddress(listen) else { throw CommandError.usage("--listen takes HOST:PORT, not \(listen.debugDescription)") }
+        guard let address = SocketAddress(listen) else {
+            throw CommandError.usage("--listen takes HOST:PORT, not \(listen.debugDescription)")
+        }
         var configuration = EmbeddedCluster.Configuration(binary: try JobFollower.ownBinary(), workers: workers)
         configuration.policy = .daemon
         configuration.listen = (address.host, address.port)

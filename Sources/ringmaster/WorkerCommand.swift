@@ -22,11 +22,14 @@ struct WorkerCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Address of the coordinator (default: RINGMASTER_COORDINATOR).", valueName: "url"))
     var coordinator: String?
-    @Option(help: ArgumentHelp("Name of this worker, its own; ranks are given in the order of names (default: the host's name).", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "Name of this worker, its own; ranks are given in the order of names (default: the host's name).", valueName: "name"))
     var name: String?
     @Option(help: ArgumentHelp("Folder in which jobs find models (default: RINGMASTER_MODELS, else here).", valueName: "dir"))
     var models: String?
-    @Option(help: ArgumentHelp("Folder in which jobs find inputs and leave results (default: RINGMASTER_DATA, else here).", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("Folder in which jobs find inputs and leave results (default: RINGMASTER_DATA, else here).", valueName: "dir"))
     var data: String?
     @Option(
         help: ArgumentHelp(
@@ -136,7 +139,8 @@ struct WorkerCommand: AsyncParsableCommand {
         let facts = MachineFacts()
         return WorkerRegistration(
             name: name ?? facts.hostName, pid: Int(ProcessInfo.processInfo.processIdentifier), machine: facts.hostName,
-            isa: kernels.instructionSet.rawValue, cpus: facts.cpus, numaNodes: max(1, facts.numaNodes.count), memoryBytes: facts.memoryBytes,
+            isa: kernels.instructionSet.rawValue, cpus: facts.cpus, numaNodes: max(1, facts.numaNodes.count),
+            memoryBytes: facts.memoryBytes,
             dataHost: listener.host, dataPort: Int(listener.listener.port), version: RingmasterVersion.text,
             instance: UUID().uuidString)
     }

@@ -18,7 +18,8 @@ struct WorkerJoining: Sendable {
         do throws(ClientError) {
             if let kept = try WorkerIdentity.load(folder: folder) {
                 guard kept.name == name else {
-                    throw .misconfigured("\(folder) holds the certificate of worker \(kept.name), not of \(name): give each its own --state")
+                    throw .misconfigured(
+                        "\(folder) holds the certificate of worker \(kept.name), not of \(name): give each its own --state")
                 }
                 guard !kept.isExpired(at: Date()) else {
                     throw .misconfigured(

@@ -8,7 +8,7 @@ extension EndToEnd {
     @Suite("Daemons", .timeLimit(.minutes(10)))
     struct DaemonTests {
         /// An attention job of a few seconds.
-        private let job = ["submit", "attend", "--tokens", "32k", "--heads", "8", "--head-dim", "128", "--threads", "1", "--parsable"]
+        private let job = ["submit", "attend", "--tokens", "20k", "--heads", "8", "--head-dim", "128", "--threads", "1", "--parsable"]
 
         @Test("a coordinator that is killed goes on with what it had acknowledged: queued, running and settled jobs")
         func coordinatorKilled() async throws {
@@ -42,7 +42,9 @@ extension EndToEnd {
                 for name in ["a", "b", "c"] { try await daemons.startWorker(name) }
                 let result = daemons.folder + "/out.safetensors"
                 let following = try Running(
-                    ["submit"] + longAttention + ["--follow", "--workers", "3", "--verify-rows", "3", "--output", "out.safetensors", "--json"],
+                    ["submit"] + longAttention + [
+                        "--follow", "--workers", "3", "--verify-rows", "3", "--output", "out.safetensors", "--json",
+                    ],
                     environment: ["RINGMASTER_COORDINATOR": await daemons.address, "RINGMASTER_DATA": daemons.folder])
                 #expect(try await daemons.waits(for: "1", "running"))
                 let killed = ContinuousClock.now

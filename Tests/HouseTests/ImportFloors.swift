@@ -57,7 +57,8 @@ private enum Floors {
             outside: system.union(foundation).union(client).union(security)
         ),
         "RingTesting": Floor(everything, outside: system.union(foundation)),
-        "ringmaster": Floor(everything, outside: system.union(foundation).union(server).union(client).union(security).union(["ArgumentParser"])),
+        "ringmaster": Floor(
+            everything, outside: system.union(foundation).union(server).union(client).union(security).union(["ArgumentParser"])),
     ]
 
     static func breaches(in file: SourceFile) -> [Breach] {

@@ -158,7 +158,7 @@ struct QueueTests {
         play.submit(attendSpec(), workers: 1, at: 1)
         #expect(admitted(play) == [1, 3])
         play.report("c", .finished(run(3, 2), WorkerSummary(rank: 0)), at: 2)
-        for name in ["a", "b", "c"] { play.hear(name, at: 40) }
+        for second in stride(from: 3.0, through: 39, by: 3) { for name in ["a", "b", "c"] { play.hear(name, at: second) } }
         play.submit(attendSpec(), workers: 1, at: 40)
         #expect(admitted(play) == [1], "the big one has waited long enough: what is idle is kept for it")
         for (rank, name) in ["a", "b"].enumerated() { play.report(name, .finished(run(1, 1), WorkerSummary(rank: rank)), at: 41) }
@@ -172,7 +172,9 @@ struct QueueTests {
         play.submit(attendSpec(), workers: 1, owner: "ann", key: "k")
         play.submit(attendSpec(), workers: 1, owner: "bob", key: "k")
         play.submit(attendSpec(tokens: 7), workers: 1, owner: "ann", key: "k")
-        let answers = play.lines.filter { $0.contains("job") && ($0.contains("accepted") || $0.contains("known") || $0.contains("refused")) }
+        let answers = play.lines.filter {
+            $0.contains("job") && ($0.contains("accepted") || $0.contains("known") || $0.contains("refused"))
+        }
         #expect(answers.prefix(3) == ["    accepted as job 1", "    known as job 1", "    accepted as job 2"])
         #expect(play.transcript.contains("refused: keyTaken"))
         #expect(play.machine.jobViews.count == 2)
@@ -218,7 +220,7 @@ struct QueueTests {
         }
         for path in ["needle", "models/llama-3", "a..b/c"] { #expect(RelativePath.objection(to: path) == nil, "\(path)") }
         var play = Play(policy: .daemon)
-        play.submit(.generate(GenerateSpec(modelFolder: "/root/m", promptTokenCount: 1, maxTokens: 1)), workers: 1)
+        play.submit(.generate(GenerateSpec(modelFolder: "/srv/m", promptTokenCount: 1, maxTokens: 1)), workers: 1)
         #expect(play.transcript.contains("is absolute"))
     }
 }

@@ -90,7 +90,8 @@ struct RouteTests {
     func portTaken() async throws {
         try await Bench.run { bench in
             let port = Int(bench.address.split(separator: ":").last ?? "") ?? 0
-            let server = CoordinatorServer(shell: try CoordinatorShell(version: "1", policy: CoordinatorPolicy()), token: JoinToken.random())
+            let server = CoordinatorServer(
+                shell: try CoordinatorShell(version: "1", policy: CoordinatorPolicy()), token: JoinToken.random())
             let error = await #expect(throws: ServerError.self) { try await server.run(port: port) { _ in } }
             #expect(error?.description.contains("127.0.0.1:\(port)") == true)
         }

@@ -101,7 +101,9 @@ struct SessionTests {
         try await Bench.run { bench in
             let id = try await bench.server.shell.join(sample("a"))
             _ = try await bench.ask("POST", "/v1/jobs", json: attendRequest(workers: 1))
-            let token = #"{"type":"token","job":1,"epoch":1,"index":0,"id":5}"# + "\n" + #"{"type":"token","job":1,"epoch":1,"index":1,"id":6}"# + "\n"
+            let token =
+                #"{"type":"token","job":1,"epoch":1,"index":0,"id":5}"# + "\n" + #"{"type":"token","job":1,"epoch":1,"index":1,"id":6}"#
+                + "\n"
             for _ in 0..<3 { try await bench.expect(204, "POST", "/v1/workers/\(id)/reports?batch=1", json: token) }
             let answer = try await bench.ask("GET", "/v1/jobs/1").text
             #expect(answer.contains(#""tokens_generated":2"#), "\(answer)")
