@@ -64,9 +64,10 @@ struct InterfacePageTests {
         try await Bench.run { bench in
             #expect(try await bench.ask("GET", "/ui", token: nil).text == InterfacePageTests.page().text)
             try await bench.expect(401, "GET", "/metrics", token: nil)
+            try await bench.expect(404, "GET", "/v1/elephants/17")
             let answer = try await bench.ask("GET", "/metrics")
             #expect(answer.status == 200 && answer.text.contains("\nringmaster_workers{state=\"idle\"} 0\n"))
-            for (route, status) in [("/metrics", "4xx"), ("/ui", "2xx")] {
+            for (route, status) in [("/metrics", "4xx"), ("/ui", "2xx"), ("none", "4xx")] {
                 let line = "\nringmaster_http_requests_total{method=\"GET\",route=\"\(route)\",status=\"\(status)\"} 1\n"
                 #expect(answer.text.contains(line), "\(line) is not in\(answer.text)")
             }
