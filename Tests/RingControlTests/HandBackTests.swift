@@ -12,6 +12,8 @@ struct HandBackTests {
         for name in ["a", "b", "c"] { play.join(name, instance: "1") }
         play.submit(attendSpec(), workers: 3, retries: 1)
         let run = Run(JobNumber(1), Epoch(1))
+        let leaving = try #require(play.workers["b"])
+        play.tell(.workerDrained(leaving), "b leaves", at: 0.5)
         play.report("b", .failed(run, .shuttingDown, message: "the worker is about to leave", lostRank: nil), at: 1)
         for name in ["a", "c"] { play.report(name, .stopped(run), at: 1.1) }
         play.lose("b", "has left", at: 1.2)
