@@ -89,6 +89,9 @@ public struct CoordinatorServer: Sendable {
 
     /// HTTP/1.1, within TLS if there are certificates, on connections that are watched.
     private func builder() throws -> HTTPServerBuilder {
+        var patience = patience
+        // Whoever comes from elsewhere finds room, however many connections one address opens.
+        patience.connectionsPerAddress = min(patience.connectionsPerAddress, Self.connections / 2)
         guard case .certificates(let security) = security else {
             return HTTPServerBuilder { [patience] responder in WatchedChannel(responder: responder, patience: patience) }
         }
