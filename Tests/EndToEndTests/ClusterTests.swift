@@ -85,7 +85,7 @@ extension EndToEnd {
                 try await Cluster.run(in: folder) { cluster in
                     let said = try await cluster.ask(["submit"] + smallAttention)
                     #expect(said.out == "job 1 submitted\n", "\(said)")
-                    let second = try await cluster.submit(smallAttention + ["--priority", "5", "--timeout", "1m"])
+                    let second = try await cluster.submit(smallAttention + ["--workers", "2", "--priority", "5", "--timeout", "1m"])
                     let wait = try await cluster.ask("jobs", "wait", "1", second)
                     #expect(wait.code == 0 && Set(wait.out.split(separator: "\n")) == ["1 succeeded", "\(second) succeeded"], "\(wait)")
                     let shown = try await cluster.ask("jobs", "show", second)

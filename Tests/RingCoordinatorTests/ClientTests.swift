@@ -14,6 +14,8 @@ struct ClientTests {
     private func withClient<Result>(
         _ server: FakeServer, patience: Double = 5, silence: Double = 4, _ body: (ClusterClient) async throws -> Result
     ) async throws -> Result {
+        // The server answers for as long as it is held.
+        defer { withExtendedLifetime(server) {} }
         var configuration = ClusterConnection.Configuration(address: server.address, key: "k")
         configuration.silenceSeconds = silence
         let connection = try ClusterConnection(configuration)
@@ -111,7 +113,7 @@ struct ClientTests {
             case 0:
                 [
                     FakeServer.streamHead, FakeServer.piece("\n" + Self.token(1, 0)),
-                    FakeServer.piece(Self.token(2, 1) + #"{"seq":3,"at":1,"ty"#), .pause(milliseconds: 100), .drop,
+                    FakeServer.piece(Self.token(2, 1) + #"{"seq":3,"at":1,"ty"#), .pause(milliseconds: 1000), .drop,
                 ]
             case 1: [.drop]
             // Repeats what is known already, and ends as a coordinator does that goes down.
