@@ -99,6 +99,7 @@ extension Simulation {
         guard coordinator.writing != nil else { return }
         if diskFullUntil > now {
             note(0, "cannot write: the disk is full")
+            if options.mutation == .tellWhenFull, let batch = coordinator.writing { tellUnkept(batch) }
             after(0.25, 0, .written)
             return
         }
@@ -106,6 +107,20 @@ extension Simulation {
         coordinator.isWritten = true
         if crashIfTold(at: 1) { return }
         after(work.between(0.0001, 0.004), 0, .synced)
+    }
+
+    /// Breaks the rule that nothing is told before it is kept.
+    private mutating func tellUnkept(_ batch: CoordinatorNode.Batch) {
+        for directive in batch.directives {
+            guard case .emit(let job, let sequence?, _, let event) = directive else { continue }
+            for place in coordinator.followers.indices
+            where coordinator.followers[place].job == job
+                && coordinator.followers[place].told == sequence - 1
+            {
+                coordinator.followers[place].told = sequence
+                write(.news(sequence: sequence, event), to: coordinator.followers[place].connection)
+            }
+        }
     }
 
     private mutating func noteSynced() {

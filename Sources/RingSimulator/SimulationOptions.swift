@@ -28,6 +28,8 @@ public enum Mutation: String, Hashable, Sendable, CaseIterable {
     case dropPrompt
     /// What follows from a change goes out before the change is on the disk.
     case answerBeforeSync
+    /// On a full disk followers are told what is not yet kept.
+    case tellWhenFull
     /// Batches of reports that come twice or late are applied again, and reports of earlier runs pass for reports of the newest.
     case acceptOldReports
     /// Idempotency keys are lost on the way to the machine.

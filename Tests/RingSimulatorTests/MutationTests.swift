@@ -19,6 +19,7 @@ struct BrokenRule: CustomTestStringConvertible, Sendable {
         BrokenRule(mutation: .dropReservation, checkers: ["acknowledged", "one-run", "followers"]),
         BrokenRule(mutation: .dropPrompt, checkers: ["pairs"]),
         BrokenRule(mutation: .answerBeforeSync, checkers: ["acknowledged", "followers", "pairs"]),
+        BrokenRule(mutation: .tellWhenFull, checkers: ["followers", "one-run", "liveness"], faults: [.crashes, .disk]),
         BrokenRule(mutation: .acceptOldReports, checkers: ["blame", "one-run", "pairs"], seeds: 2000),
         BrokenRule(mutation: .forgetKeys, checkers: ["acknowledged"]),
         BrokenRule(mutation: .hideDisconnects, checkers: ["death"], faults: [.crashes]),
