@@ -91,4 +91,4 @@ extension Running {
 /// A seeded attention job of some tens of milliseconds.
 let smallAttention = ["attend", "--tokens", "3000", "--heads", "4", "--kv-heads", "2", "--head-dim", "64", "--seed", "3"]
 /// One of many seconds.
-let longAttention = ["attend", "--tokens", "128k", "--heads", "16", "--head-dim", "128"]
+let longAttention = ["attend", "--tokens", "64k", "--heads", "8", "--head-dim", "128"]

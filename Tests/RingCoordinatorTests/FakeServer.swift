@@ -48,16 +48,19 @@ final class FakeServer: Sendable {
         Self.thread { [weak self] in
             while true {
                 let connection = accept(descriptor, nil, nil)
-                guard connection >= 0, self != nil else { break }
-                Self.thread { [weak self] in self?.serve(connection) }
+                guard connection >= 0 else { break }
+                guard let self else {
+                    Glibc.close(connection)
+                    break
+                }
+                Self.thread { [weak self] in if let self { self.serve(connection) } else { Glibc.close(connection) } }
             }
+            // Only here: a number that is closed elsewhere may be somebody else's listener by the time it is asked.
+            Glibc.close(descriptor)
         }
     }
 
-    deinit {
-        shutdown(listener, Int32(SHUT_RDWR))
-        Glibc.close(listener)
-    }
+    deinit { shutdown(listener, Int32(SHUT_RDWR)) }
 
     private static func thread(_ body: @escaping @Sendable () -> Void) {
         let thread = Thread(block: body)
