@@ -63,6 +63,16 @@ struct Cluster: Sendable {
         return false
     }
 
+    /// Waits until a running job has told how far it is.
+    func computes(_ job: String) async throws -> Bool {
+        for _ in 0..<300 {
+            let progress = try await ask("jobs", "show", job, "--json").json["progress"] as? [String: Any]
+            if progress?["phase"] as? String == "attend" { return true }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        return false
+    }
+
     /// Process numbers of the workers by name.
     func workerProcesses() async throws -> [String: Int32] {
         let workers = try await ask("status", "--json").json["workers"] as? [[String: Any]] ?? []

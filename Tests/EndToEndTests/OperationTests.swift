@@ -17,7 +17,7 @@ extension EndToEnd {
                     }
                     let job = try await cluster.submit(longAttention)
                     #expect(try await cluster.waits(for: job, "running"))
-                    try await Task.sleep(for: .seconds(1))
+                    #expect(try await cluster.computes(job))
                     let busy = try await cluster.ask("status")
                     #expect(busy.out.contains("2 busy") && busy.out.contains("attend ") && busy.out.contains("hop "), "\(busy.out)")
                     let stopped = try #require(try await cluster.workerProcesses()["worker-1"])
@@ -41,7 +41,7 @@ extension EndToEnd {
                 try await Cluster.run(in: folder) { cluster in
                     let job = try await cluster.submit(longAttention)
                     #expect(try await cluster.waits(for: job, "running"))
-                    try await Task.sleep(for: .seconds(1))
+                    #expect(try await cluster.computes(job))
                     let page = try await cluster.ask("top")
                     #expect(page.code == 0 && !page.out.contains("\u{1B}"), "\(page)")
                     for word in ["worker-0 -> worker-1 -> worker-0", "hop ", "job \(job)", "2 busy"] {
