@@ -43,8 +43,9 @@ public actor CoordinatorShell {
     private var isClosed = false
     private var alarm: Task<Void, Never>?
     private var heart: Task<Void, Never>?
-    /// Changes that the store could not take yet, and why.
+    /// Changes that the store could not take yet, and why; and what may not be seen outside before it has taken them.
     private var unkept: [StoreChange] = []
+    private var waiting: [Coordinator.Directive] = []
     private(set) var trouble: String?
     private let drainedBell: AsyncStream<Void>.Continuation
     /// One element when draining is over.
@@ -104,7 +105,17 @@ public actor CoordinatorShell {
 
     private func carryOut(_ directives: [Coordinator.Directive]) {
         keep(directives.compactMap(Self.change))
-        for directive in directives { carryOut(directive) }
+        for directive in directives {
+            if trouble == nil || Self.isUnkept(directive) { carryOut(directive) } else { waiting.append(directive) }
+        }
+    }
+
+    /// Whether a directive tells nobody of anything that is to be kept: it need not wait for the store.
+    private static func isUnkept(_ directive: Coordinator.Directive) -> Bool {
+        switch directive {
+        case .welcome, .turnAway, .accepted, .refused, .keep, .wake: true
+        case .send, .dismiss, .emit, .forget, .drained: false
+        }
     }
 
     private static func change(_ directive: Coordinator.Directive) -> StoreChange? {
@@ -123,6 +134,9 @@ public actor CoordinatorShell {
             try store.commit(unkept)
             unkept = []
             trouble = nil
+            let late = waiting
+            waiting = []
+            for directive in late { carryOut(directive) }
         } catch {
             trouble = error.description
         }

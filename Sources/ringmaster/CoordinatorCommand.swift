@@ -87,6 +87,8 @@ private func serve(_ shell: CoordinatorShell, at address: String, _ folder: Stri
             signal.yield(2)
         }
     }
+    // Whoever asked over HTTP is to have the answer before connections close.
+    try? await Task.sleep(for: .milliseconds(300))
     await shell.close()
     Console.message("the coordinator has stopped; open jobs stay in \(folder)")
 }

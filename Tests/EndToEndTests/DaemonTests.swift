@@ -42,7 +42,7 @@ extension EndToEnd {
                 for name in ["a", "b", "c"] { try await daemons.startWorker(name) }
                 let result = daemons.folder + "/out.safetensors"
                 let following = try Running(
-                    ["submit"] + longAttention + [
+                    job.dropLast() + [
                         "--follow", "--workers", "3", "--verify-rows", "3", "--output", "out.safetensors", "--json",
                     ],
                     environment: ["RINGMASTER_COORDINATOR": await daemons.address, "RINGMASTER_DATA": daemons.folder])

@@ -4,6 +4,7 @@ import Foundation
 import RingControl
 import RingCoordinator
 import RingCore
+import Synchronization
 import Testing
 
 @Suite("SQLite store", .timeLimit(.minutes(1)))
@@ -110,6 +111,52 @@ struct SQLiteStoreTests {
                 let second = try await bench.ask("POST", "/v1/jobs", json: attendRequest(workers: 1)).text
                 #expect(second.contains(#""id":2"#), "job numbers go on: \(second)")
             }
+        }
+    }
+}
+
+/// A store whose disk can be full.
+private final class FillingStore: JobStore {
+    private let state = Mutex((isFull: false, kept: [StoreChange]()))
+
+    func fill(_ isFull: Bool) { state.withLock { $0.isFull = isFull } }
+    var kept: [StoreChange] { state.withLock { $0.kept } }
+
+    func load() throws(StoreError) -> StoredState { StoredState() }
+    func events(of job: JobNumber) throws(StoreError) -> [JobNews] { [] }
+    func prompt(of job: JobNumber) throws(StoreError) -> [(start: Int, ids: [UInt32])] { [] }
+    func commit(_ changes: [StoreChange]) throws(StoreError) {
+        let isFull = state.withLock { state in
+            if !state.isFull { state.kept += changes }
+            return state.isFull
+        }
+        if isFull { throw .unwritable("disk full") }
+    }
+}
+
+@Suite("Full disk", .timeLimit(.minutes(1)))
+struct FullDiskTests {
+    @Test("while the store cannot be written no job is taken and nobody sees what is not kept; afterwards all goes on")
+    func fullDisk() async throws {
+        let store = FillingStore()
+        try await Bench.run(workers: ["a"], store: store) { bench in
+            try await bench.expect(201, "POST", "/v1/jobs", json: generateRequest(tokens: 5, workers: 1))
+            store.fill(true)
+            try await bench.expect(503, "PUT", "/v1/jobs/1/prompt?start=0", words(0..<5))
+            try await bench.expect(503, "POST", "/v1/jobs", json: attendRequest(workers: 1))
+            try await bench.expect(503, "GET", "/readyz")
+            let view = try await bench.ask("GET", "/v1/jobs/1").text
+            #expect(view.contains(#""state":"queued""#), "\(view)")
+            store.fill(false)
+            let isReady = try await bench.wait { try await bench.ask("GET", "/readyz").status == 200 }
+            #expect(isReady)
+            try await bench.expect(204, "PUT", "/v1/jobs/1/prompt?start=0", words(0..<5))
+            let lines = try await bench.events(of: 1)
+            #expect(lines.last?.contains(#""type":"succeeded""#) == true, "\(lines)")
+            let sequences = store.kept.compactMap { change -> Int? in
+                if case .event(JobNumber(1), let sequence, _, _) = change { sequence } else { nil }
+            }
+            #expect(sequences == Array(1...sequences.count), "every event is kept once and in order: \(sequences)")
         }
     }
 }
