@@ -41,7 +41,7 @@ public struct ClientKeys: Sendable {
     /// Every key, oldest first.
     public func list() throws(SecurityError) -> [ClientKeyRecord] { try file.current().records }
 
-    /// Takes a key back, by its id. A running coordinator turns it away from then on, `SecurityLimits.listSeconds` later at most.
+    /// Takes a key back, by its id. A running coordinator turns it away from then on.
     public func revoke(id: String) throws(SecurityError) -> ClientKeyRecord {
         try file.update { records throws(SecurityError) in
             guard let place = records.firstIndex(where: { $0.id == id }) else { throw .notFound("there is no key \(id)") }

@@ -12,7 +12,7 @@ final class RecordFile<Record: Codable & Sendable>: Sendable {
     }
     private struct Cache {
         var stamp: StateFolder.Stamp?
-        var looked: ContinuousClock.Instant?
+        var isRead = false
         var records: [Record] = []
         /// Counts changes, so that what is made of the records can be kept beside them.
         var revision = 0
@@ -24,18 +24,17 @@ final class RecordFile<Record: Codable & Sendable>: Sendable {
 
     init(_ name: String, in folder: StateFolder) { (self.name, self.folder) = (name, folder) }
 
-    /// The records as they were at most `SecurityLimits.listSeconds` ago, and a number that changes with them.
+    /// The records as they are now, and a number that changes with them. The file is looked at each time: a key that was just
+    /// made must be known, and one that was just revoked must not be.
     func current() throws(SecurityError) -> (records: [Record], revision: Int) {
         try cache.withLock { cache throws(SecurityError) in
-            let now = ContinuousClock.now
-            if let looked = cache.looked, now - looked < .seconds(SecurityLimits.listSeconds) { return (cache.records, cache.revision) }
             let stamp = folder.stamp(of: name)
-            if cache.looked == nil || stamp != cache.stamp {
+            if !cache.isRead || stamp != cache.stamp {
                 cache.records = try read()
                 cache.stamp = stamp
                 cache.revision += 1
+                cache.isRead = true
             }
-            cache.looked = now
             return (cache.records, cache.revision)
         }
     }
@@ -52,7 +51,7 @@ final class RecordFile<Record: Codable & Sendable>: Sendable {
                 throw .file(folder.path(of: name), reason: "cannot be encoded: \(error)")
             }
             try folder.replace(name, with: data)
-            cache.withLock { $0.looked = nil }
+            cache.withLock { $0.isRead = false }
             return result
         }
     }

@@ -24,8 +24,6 @@ public enum SecurityLimits {
     static let workers = 65_536
     /// Certificates of one worker that count at the same time: its own, the next one, and two whose answer was lost on the way.
     static let certificatesPerWorker = 4
-    /// Seconds for which a list is believed before its file is looked at again. A revocation takes effect this late at most.
-    package static let listSeconds = 0.2
     /// Seconds that a writer waits for another writer of the state folder. Each holds it for milliseconds.
     static let lockSeconds = 5.0
     /// Most bytes of a name of a worker or of a key's owner; a certificate and every log line carry it.

@@ -86,7 +86,7 @@ public final class WorkerRoll: Sendable {
         }
     }
 
-    /// Shuts a worker out. A running coordinator turns it away from then on, `SecurityLimits.listSeconds` later at most.
+    /// Shuts a worker out. A running coordinator turns it away from then on.
     public func remove(_ name: String) throws(SecurityError) {
         try file.update { records throws(SecurityError) in
             guard records.contains(where: { $0.name == name }) else { throw .notFound("there is no worker \(name)") }
