@@ -51,10 +51,11 @@ extension EndToEnd {
             }
         }
 
-        @Test("a wrong RINGMASTER_ISA and a worker without a token end with 78")
+        @Test("a wrong RINGMASTER_ISA and a worker without a certificate end with 78")
         func configuration() async throws {
             try await refuses(["attend", "--tokens", "10"], code: 78, ["RINGMASTER_ISA"], environment: ["RINGMASTER_ISA": "mmx"])
-            try await refuses(["worker", "--coordinator", "http://127.0.0.1:1", "--name", "a"], code: 78, ["RINGMASTER_JOIN_TOKEN"])
+            try await refuses(
+                ["worker", "--coordinator", "https://127.0.0.1:1", "--name", "a", "--state", "/nowhere"], code: 78, ["--join-token-file"])
         }
 
         @Test("model folders that are missing, empty or no model")
