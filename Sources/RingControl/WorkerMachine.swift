@@ -63,7 +63,7 @@ public struct WorkerMachine: Sendable {
         case releaseEngine(Run)
         /// Let the engine give up; `engineEnded` follows.
         case cancelEngine(Run)
-        /// Tell the coordinator, in this session, in order, again until it is answered.
+        /// Tell the coordinator, in the session that is open, in order, again until it is answered.
         case report(WorkerReport)
         /// Tell the coordinator, again until it is answered, that this worker is to leave.
         case drainSelf(WorkerID)

@@ -22,7 +22,7 @@ actor WorkerShell {
     private let toCoordinator = Mailbox()
     private var prompts: (run: Run, chunks: [PromptChunk])?
     private var thread: EngineThread?
-    /// The newest directive of this session.
+    /// The newest directive in the session that is open.
     private var seen: UInt64 = 0
     /// Whether the coordinator is to be told that this worker leaves, and whether that is still to be said.
     private var isLeaving = false
