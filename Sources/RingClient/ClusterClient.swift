@@ -20,51 +20,22 @@ public struct ClusterClient: Sendable {
 
     // MARK: jobs
 
-    /// What is submitted.
-    public struct Order: Sendable {
-        /// What to do.
-        public var spec: JobSpec
-        /// How many workers do it; `nil` is as many as are idle when its turn comes.
-        public var workers: Int?
-        /// Compute threads of each; `nil` shares the cores of a machine.
-        public var threads: Int?
-        /// -100 ... 100, a higher one first; `nil` is the coordinator's default.
-        public var priority: Int?
-        /// Seconds within which it must have ended; `nil` is no limit.
-        public var timeoutSeconds: Double?
-        /// How many more attempts are made when a worker is lost; `nil` is the coordinator's default.
-        public var retries: Int?
-        /// Two orders of one owner with the same key are the same job. Random unless it is set.
-        public var idempotencyKey = UUID().uuidString
-
-        /// An order; the rest can be set afterwards.
-        public init(_ spec: JobSpec) { self.spec = spec }
-    }
-
-    private struct OrderBody: Encodable {
-        let spec: JobSpec
-        let workers: Int?
-        let threads: Int?
-        let priority: Int?
-        let timeoutSeconds: Double?
-        let retries: Int?
-    }
-
     /// Submits a job; when this returns, the coordinator will not forget it. `isNew` is false if the key was seen before.
-    /// A job of kind `generate` then waits for its prompt.
-    public func submit(_ order: Order) async throws(ClientError) -> (job: JobView, isNew: Bool) {
-        let body = OrderBody(
-            spec: order.spec, workers: order.workers, threads: order.threads, priority: order.priority,
-            timeoutSeconds: order.timeoutSeconds, retries: order.retries)
-        var request = ClusterRequest("POST", "/v1/jobs", "application/json", try Self.encode(body))
-        request.headers.append(("Idempotency-Key", order.idempotencyKey))
+    /// A job of kind `generate` then waits for its prompt. Two orders of one owner with the same key are the same job.
+    public func submit(
+        _ order: JobOrder, idempotencyKey: String = UUID().uuidString
+    ) async throws(ClientError) -> (job: JobView, isNew: Bool) {
+        var request = ClusterRequest("POST", "/v1/jobs", "application/json", try Self.encode(order))
+        request.headers.append(("Idempotency-Key", idempotencyKey))
         let answer = try await exchange(request)
         return (try Self.decode(JobView.self, answer.body), answer.status == 201)
     }
 
     /// Submits a job with its prompt (empty for `attend`).
-    public func submit(_ order: Order, prompt: [UInt32]) async throws(ClientError) -> JobView {
-        let (job, isNew) = try await submit(order)
+    public func submit(
+        _ order: JobOrder, prompt: [UInt32], idempotencyKey: String = UUID().uuidString
+    ) async throws(ClientError) -> JobView {
+        let (job, isNew) = try await submit(order, idempotencyKey: idempotencyKey)
         guard !prompt.isEmpty, isNew || job.state == .queued else { return job }
         do {
             try await storePrompt(prompt, of: job.id)
@@ -81,9 +52,8 @@ public struct ClusterClient: Sendable {
         var start = 0
         while start < ids.count {
             let piece = ids[start..<min(start + ClientLimits.promptTokensPerRequest, ids.count)]
-            var body = Data(capacity: 4 * piece.count)
-            for id in piece { for shift in [0, 8, 16, 24] { body.append(UInt8(truncatingIfNeeded: id >> UInt32(shift))) } }
-            var request = ClusterRequest("PUT", "/v1/jobs/\(job)/prompt?start=\(start)", "application/octet-stream", body)
+            var request = ClusterRequest(
+                "PUT", "/v1/jobs/\(job)/prompt?start=\(start)", "application/octet-stream", Data(TokenWords.bytes(of: piece)))
             request.seconds = ClientLimits.promptSeconds
             _ = try await exchange(request)
             start = piece.endIndex

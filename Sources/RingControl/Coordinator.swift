@@ -157,6 +157,8 @@ public struct Coordinator: Sendable {
         case .workerHeard: break
         case .workerGone(let worker, let reason): lose(worker, reason: reason, now, &directives)
         case .workerWillNotJoin(let name, let reason):
+            // Where jobs wait for workers as long as it takes, one that does not start costs them nothing.
+            guard policy.joinSeconds != nil else { return }
             for index in jobs.indices where jobs[index].phase == .queued {
                 let failure = Failure(.workersMissing, "worker \(name) did not start: it \(reason)", worker: name)
                 settle(index, failure, now, &directives)

@@ -29,7 +29,37 @@ public struct Submission: Hashable, Sendable, Codable {
     }
 }
 
+/// What a submitter posts to `/v1/jobs`; what it leaves out is the coordinator's to choose. Whose job it is and its
+/// idempotency key travel beside it.
+public struct JobOrder: Hashable, Sendable, Codable {
+    /// What to do.
+    public var spec: JobSpec
+    /// How many workers do it; `nil` is as many as are idle when its turn comes.
+    public var workers: Int?
+    /// Compute threads of each; `nil` shares the cores of a machine.
+    public var threads: Int?
+    /// -100 ... 100, a higher one first; `nil` is 0.
+    public var priority: Int?
+    /// Seconds within which it must have ended; `nil` is no limit.
+    public var timeoutSeconds: Double?
+    /// How many more attempts are made when a worker is lost; `nil` is 1.
+    public var retries: Int?
+
+    /// An order; the rest can be set afterwards.
+    public init(_ spec: JobSpec) { self.spec = spec }
+}
+
 extension Submission {
+    /// The submission of an order by `owner`.
+    public init(_ order: JobOrder, owner: String, idempotencyKey: String?) {
+        self.init(spec: order.spec, workers: order.workers, threads: order.threads)
+        self.owner = owner
+        self.idempotencyKey = idempotencyKey
+        priority = order.priority ?? 0
+        timeoutSeconds = order.timeoutSeconds
+        retries = order.retries ?? 1
+    }
+
     /// What is wrong with it, as a sentence; `nil` if nothing is. The files it names are the submitter's and the workers' to check.
     var objection: String? {
         if let workers, workers < 1 || workers > Limits.ranks { return "a job has 1 to \(Limits.ranks) workers, got \(workers)" }

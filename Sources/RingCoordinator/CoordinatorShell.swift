@@ -43,7 +43,8 @@ public actor CoordinatorShell {
     private var isClosed = false
     private var alarm: Task<Void, Never>?
     private var heart: Task<Void, Never>?
-    /// Changes that the store could not take yet, and why; and what may not be seen outside before it has taken them.
+    /// Changes that the store could not take yet, and why; and what may not be seen outside before it has taken them. Both are
+    /// bounded by what the jobs that run can still bring about: no job is taken meanwhile, and progress is not kept.
     private var unkept: [StoreChange] = []
     private var waiting: [Coordinator.Directive] = []
     private(set) var trouble: String?
@@ -113,7 +114,7 @@ public actor CoordinatorShell {
     /// Whether a directive tells nobody of anything that is to be kept: it need not wait for the store.
     private static func isUnkept(_ directive: Coordinator.Directive) -> Bool {
         switch directive {
-        case .welcome, .turnAway, .accepted, .refused, .keep, .wake: true
+        case .welcome, .turnAway, .accepted, .refused, .keep, .wake, .emit(_, sequence: nil, _, _): true
         case .send, .dismiss, .emit, .forget, .drained: false
         }
     }

@@ -28,10 +28,4 @@ package struct StoredPrompt {
         isPresent.append(merged)
         return true
     }
-
-    /// The ids of a run; `nil` if it leaves the prompt.
-    package func piece(start: Int, count: Int) -> ArraySlice<UInt32>? {
-        guard start >= 0, count >= 0, start <= ids.count, count <= ids.count - start else { return nil }
-        return ids[start..<start + count]
-    }
 }

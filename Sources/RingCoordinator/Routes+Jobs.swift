@@ -7,26 +7,14 @@ import RingControl
 import RingCore
 
 extension CoordinatorServer {
-    /// What a submitter posts.
-    private struct JobRequest: Decodable {
-        let spec: JobSpec
-        let workers: Int?
-        let threads: Int?
-        let priority: Int?
-        let timeoutSeconds: Double?
-        let retries: Int?
-    }
     private struct JobList: Encodable { let jobs: [JobView] }
 
+    // That a job is changed by its owner or an administrator only is seen to in Ownership.swift.
     func addJobRoutes(to routes: RouterGroup<Context>) {
         routes.post { request, context in
-            let wanted = try await Self.body(JobRequest.self, of: request, limit: CoordinatorLimits.jsonBytes)
-            var submission = Submission(spec: wanted.spec, workers: wanted.workers, threads: wanted.threads)
-            submission.owner = context.principal.name
-            submission.priority = wanted.priority ?? 0
-            submission.timeoutSeconds = wanted.timeoutSeconds
-            submission.retries = wanted.retries ?? 1
-            submission.idempotencyKey = request.headers[HTTPField.Name("Idempotency-Key")!]
+            let order = try await Self.body(JobOrder.self, of: request, limit: CoordinatorLimits.jsonBytes)
+            let key = HTTPField.Name("Idempotency-Key").flatMap { request.headers[$0] }
+            let submission = Submission(order, owner: context.principal.name, idempotencyKey: key)
             let (job, isNew) = try await shell.submit(submission)
             return try Response.json(try await shell.jobView(job), status: isNew ? .created : .ok)
         }
@@ -45,7 +33,6 @@ extension CoordinatorServer {
         routes.delete(":id") { _, context in
             let job = JobNumber(try Self.number(context))
             let owner = try await shell.jobView(job).owner
-            try context.principal.requireOwnership(of: owner)
             if owner != context.principal.name {
                 try audit?.record(.cancelJob, by: context.principal.name, target: "job \(job)", detail: "owner \(owner)")
             }
@@ -75,18 +62,17 @@ extension CoordinatorServer {
                 throw APIError(.badRequest, "ask for at most \(CoordinatorLimits.promptBytes / 4) tokens at a time", parameter: "count")
             }
             let ids = try await shell.prompt(of: job, start: start, count: count)
-            let buffer = ByteBuffer(bytes: TokenWords.data(of: ids[...]))
+            let buffer = ByteBuffer(bytes: TokenWords.bytes(of: ids))
             return Response(status: .ok, headers: [.contentType: "application/octet-stream"], body: ResponseBody(byteBuffer: buffer))
         }
         routes.put(":id/prompt") { request, context in
             let job = JobNumber(try Self.number(context))
-            try context.principal.requireOwnership(of: try await shell.jobView(job).owner)
             let start = try Self.query(request, "start")
             let buffer = try await request.body.collect(upTo: CoordinatorLimits.promptBytes)
             guard buffer.readableBytes % 4 == 0 else {
                 throw APIError(.badRequest, "token ids are 4 bytes each, got \(buffer.readableBytes) bytes")
             }
-            let ids = TokenWords.ids(of: Data(buffer.readableBytesView))
+            let ids = TokenWords.ids(of: Array(buffer.readableBytesView))
             try await shell.storePrompt(ids, at: start, of: job)
             return Response(status: .noContent)
         }

@@ -106,7 +106,7 @@ public final class SQLiteJobStore: JobStore {
             return try queue.read { db in
                 let rows = try Row.fetchAll(
                     db, sql: "SELECT start, ids FROM prompts WHERE job = ? ORDER BY start", arguments: [Int64(job.number)])
-                return rows.map { row in (start: row[0], ids: TokenWords.ids(of: row[1] as Data)) }
+                return rows.map { row in (start: row[0], ids: TokenWords.ids(of: [UInt8](row[1] as Data))) }
             }
         } catch {
             throw .unreadable("\(error)")
@@ -141,7 +141,7 @@ public final class SQLiteJobStore: JobStore {
         case .prompt(let job, let start, let ids):
             try db.execute(
                 sql: "INSERT OR REPLACE INTO prompts VALUES (?, ?, ?)",
-                arguments: [Int64(job.number), start, TokenWords.data(of: ids[...])])
+                arguments: [Int64(job.number), start, Data(TokenWords.bytes(of: ids))])
         case .dropPrompt(let job):
             try db.execute(sql: "DELETE FROM prompts WHERE job = ?", arguments: [Int64(job.number)])
         case .forget(let job):
@@ -149,22 +149,6 @@ public final class SQLiteJobStore: JobStore {
                 try db.execute(sql: "DELETE FROM \(table) WHERE job = ?", arguments: [Int64(job.number)])
             }
             try db.execute(sql: "DELETE FROM jobs WHERE number = ?", arguments: [Int64(job.number)])
-        }
-    }
-}
-
-/// Token ids as they are kept and sent: unsigned 32-bit little-endian words.
-enum TokenWords {
-    static func data(of ids: ArraySlice<UInt32>) -> Data {
-        var data = Data(capacity: 4 * ids.count)
-        for id in ids { for shift in [0, 8, 16, 24] { data.append(UInt8(truncatingIfNeeded: id >> UInt32(shift))) } }
-        return data
-    }
-
-    static func ids(of data: Data) -> [UInt32] {
-        let bytes = [UInt8](data)
-        return stride(from: 0, to: bytes.count - bytes.count % 4, by: 4).map { at in
-            (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[at + $1]) << UInt32(8 * $1) }
         }
     }
 }

@@ -58,9 +58,7 @@ struct CoordinatorClient: Sendable {
             (request.answerBytes, request.seconds) = (4 * count, WorkerLimits.promptSeconds)
             let body = [UInt8](try await exchange(request).body)
             guard body.count == 4 * count else { throw .garbled("\(body.count) bytes for \(count) prompt tokens") }
-            for at in stride(from: 0, to: body.count, by: 4) {
-                ids.append((0..<4).reduce(0) { $0 | UInt32(body[at + $1]) << UInt32(8 * $1) })
-            }
+            ids += TokenWords.ids(of: body)
         }
         return PromptChunk(start: chunk.start, ids: ids)
     }

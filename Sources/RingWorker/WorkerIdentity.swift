@@ -29,9 +29,6 @@ public struct WorkerIdentity: Sendable {
         certificate.notValidBefore + certificate.notValidAfter.timeIntervalSince(certificate.notValidBefore) * 2 / 3
     }
 
-    /// Whether the next certificate is due.
-    public func rotationIsDue(at now: Date) -> Bool { now >= rotationDueAt }
-
     /// Whether the certificate has ended: only a new join token helps.
     public func isExpired(at now: Date) -> Bool { now >= expiresAt }
 

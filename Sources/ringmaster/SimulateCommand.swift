@@ -69,7 +69,7 @@ struct SimulateCommand: ParsableCommand {
             options.seconds = seconds ?? 10
         }
         let started = Date()
-        var totals = SimulationTotals()
+        var totals = SimulationTally()
         for number in 0..<UInt64(seeds) {
             try Task.checkCancellation()
             options.seed = seed &+ number
@@ -99,32 +99,11 @@ struct SimulateCommand: ParsableCommand {
     }
 }
 
-/// Sums over seeds.
-private struct SimulationTotals {
-    var seeds = 0, events = 0, faults = 0, jobs = 0, succeeded = 0, failed = 0, cancelled = 0, retries = 0, deaths = 0
-    var virtualSeconds = 0.0, deathSecondsMax = 0.0, machineSeconds = 0.0
-    var machineEvents = 0, nodes = 0
+/// A tally as a person or a script reads it.
+extension SimulationTally {
+    fileprivate var share: Double { machineSeconds / max(virtualSeconds, 1e-9) }
 
-    mutating func add(_ outcome: SimulationOutcome) {
-        seeds += 1
-        events += outcome.events
-        faults += outcome.faults
-        jobs += outcome.jobs
-        succeeded += outcome.succeeded
-        failed += outcome.failed
-        cancelled += outcome.cancelled
-        retries += outcome.retries
-        deaths += outcome.deathsTimed
-        virtualSeconds += outcome.virtualSeconds
-        deathSecondsMax = max(deathSecondsMax, outcome.deathSecondsMax)
-        machineSeconds += outcome.machineSeconds
-        machineEvents += outcome.machineEvents
-        nodes = outcome.options.nodes ?? 0
-    }
-
-    private var share: Double { machineSeconds / max(virtualSeconds, 1e-9) }
-
-    func text(elapsed: Double, isScale: Bool) -> String {
+    fileprivate func text(elapsed: Double, isScale: Bool) -> String {
         var lines = [
             "\(grouped(seeds)) seed\(seeds == 1 ? "" : "s"): \(grouped(events)) events in \(fixed(virtualSeconds, 1)) virtual seconds, "
                 + "\(grouped(faults)) faults, every checker content",
@@ -141,7 +120,7 @@ private struct SimulationTotals {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    func json(elapsed: Double, isScale: Bool) -> JSONValue {
+    fileprivate func json(elapsed: Double, isScale: Bool) -> JSONValue {
         var object: JSONObject = [
             "seeds": .integer(Int64(seeds)), "events": .integer(Int64(events)), "virtual_seconds": .number(virtualSeconds),
             "faults": .integer(Int64(faults)), "jobs": .integer(Int64(jobs)), "succeeded": .integer(Int64(succeeded)),

@@ -54,15 +54,14 @@ struct SubmitOptions: ParsableArguments {
     func submit(
         _ spec: JobSpec, prompt: [UInt32], to connection: ConnectionOptions, onToken: @escaping (UInt32) -> Void = { _ in }
     ) async throws -> [WorkerSummary]? {
-        var order = ClusterClient.Order(spec)
+        var order = JobOrder(spec)
         order.workers = workers
         order.threads = threads
         order.priority = priority
         order.timeoutSeconds = timeout.map(seconds)
         order.retries = retries
-        if let idempotencyKey { order.idempotencyKey = idempotencyKey }
         return try await connection.use { client in
-            let job = try await client.submit(order, prompt: prompt)
+            let job = try await client.submit(order, prompt: prompt, idempotencyKey: idempotencyKey ?? UUID().uuidString)
             if follow {
                 Console.message("job \(job.id)")
                 return try await RemoteJob(client: client, number: job.id).follow(onToken: onToken)

@@ -70,6 +70,14 @@ struct MessageTests {
         _ = try roundTrip(JobNews(sequence: nil, at: 1.5, event: .cancelled(reason: "r")))
     }
 
+    @Test("token ids are little-endian words, there and back; a rest of a word is left out")
+    func words() {
+        #expect(TokenWords.bytes(of: [1, 0x0403_0201, .max]) == [1, 0, 0, 0, 1, 2, 3, 4, 255, 255, 255, 255])
+        let ids: [UInt32] = [0, 7, 0x8000_0000, .max]
+        #expect(TokenWords.ids(of: TokenWords.bytes(of: ids)) == ids && TokenWords.ids(of: []).isEmpty)
+        #expect(TokenWords.ids(of: [9, 0, 0, 0, 1, 2]) == [9])
+    }
+
     @Test("an unknown type is an error, not a guess")
     func unknown() {
         let bytes = Data(#"{"type":"jump","job":1}"#.utf8)

@@ -101,6 +101,16 @@ struct RetryTests {
         #expect(sequences == [6, 7, 8, 9], "events are numbered on")
     }
 
+    @Test("a worker that does not start fails the jobs that wait for workers only so long, and no other")
+    func willNotJoin() throws {
+        for (policy, state) in [(Play.calm, JobPhase.failed), (CoordinatorPolicy.daemon, .queued)] {
+            var play = Play(policy: policy)
+            play.submit(attendSpec(), workers: 2)
+            play.tell(.workerWillNotJoin(name: "a", reason: "ended with exit code 1"), "a does not start")
+            #expect(try view(play).state == state)
+        }
+    }
+
     @Test("death of a connection is death of the worker, unless it comes back in time")
     func disconnected() throws {
         var play = running(["a", "b"], retries: 0)

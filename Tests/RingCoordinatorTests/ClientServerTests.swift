@@ -41,9 +41,9 @@ struct ClientServerTests {
             try await withClient(bench.address) { client in
                 // Each id is its own position: the scripted workers see whether a piece went astray.
                 let prompt = (0..<UInt32(ClientLimits.promptTokensPerRequest + 5)).map { $0 }
-                var order = ClusterClient.Order(.generate(GenerateSpec(modelFolder: "m", promptTokenCount: prompt.count, maxTokens: 3)))
+                var order = JobOrder(.generate(GenerateSpec(modelFolder: "m", promptTokenCount: prompt.count, maxTokens: 3)))
                 order.workers = 2
-                let job = try await client.submit(order, prompt: prompt)
+                let job = try await client.submit(order, prompt: prompt, idempotencyKey: "prompted")
                 var (tokens, sequences): ([UInt32], [Int]) = ([], [])
                 var end: JobEvent?
                 for try await news in client.events(of: job.id) {
@@ -63,7 +63,7 @@ struct ClientServerTests {
                 for try await _ in client.events(of: job.id, after: sequences.count - 2) { rest += 1 }
                 #expect(rest >= 2)
                 // Again under the same key: the same job, whose prompt is not asked for any more.
-                #expect(try await client.submit(order, prompt: prompt).id == job.id)
+                #expect(try await client.submit(order, prompt: prompt, idempotencyKey: "prompted").id == job.id)
             }
         }
     }
@@ -72,12 +72,11 @@ struct ClientServerTests {
     func idempotency() async throws {
         try await Bench.run { bench in
             try await withClient(bench.address) { client in
-                var order = ClusterClient.Order(Self.attend)
-                order.idempotencyKey = "k"
-                let (first, isNew) = try await client.submit(order)
-                let (again, isNewAgain) = try await client.submit(order)
+                let order = JobOrder(Self.attend)
+                let (first, isNew) = try await client.submit(order, idempotencyKey: "k")
+                let (again, isNewAgain) = try await client.submit(order, idempotencyKey: "k")
                 #expect(first.id == again.id && isNew && !isNewAgain)
-                let other = try await client.submit(ClusterClient.Order(Self.attend))
+                let other = try await client.submit(JobOrder(Self.attend))
                 #expect(other.isNew && other.job.id != first.id)
                 let all = try await client.jobs()
                 #expect(all.map(\.id) == [first.id, other.job.id])
@@ -105,7 +104,7 @@ struct ClientServerTests {
                     await #expect(throws: ClientError.self, "\(nobody)") { try await client.drainWorker(nobody) }
                 }
                 try await client.drainCluster()
-                let error = await #expect(throws: ClientError.self) { try await client.submit(ClusterClient.Order(Self.attend)) }
+                let error = await #expect(throws: ClientError.self) { try await client.submit(JobOrder(Self.attend)) }
                 guard case .refused(let refusal) = error else {
                     Issue.record("\(String(describing: error))")
                     return
@@ -156,7 +155,7 @@ struct ClientServerTests {
         }
         let seen = Seen()
         let (port, follower) = try await coordinate(0) { bench in
-            let job = try await withClient(bench.address) { try await $0.submit(ClusterClient.Order(Self.attend)).job.id }
+            let job = try await withClient(bench.address) { try await $0.submit(JobOrder(Self.attend)).job.id }
             let address = bench.address
             let follower = Task { () async throws -> Void in
                 try await withClient(address) { client in
@@ -201,7 +200,7 @@ struct ClientServerTests {
             let result: Result<String, ClientError>
             do throws(ClientError) {
                 result = .success(
-                    try await ClusterClient(connection, patienceSeconds: 0).submit(ClusterClient.Order(Self.attend)).job.owner)
+                    try await ClusterClient(connection, patienceSeconds: 0).submit(JobOrder(Self.attend)).job.owner)
             } catch {
                 result = .failure(error)
             }

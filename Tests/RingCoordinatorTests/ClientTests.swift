@@ -42,9 +42,9 @@ struct ClientTests {
 
     private static func succeeded(_ sequence: Int) -> String { #"{"seq":\#(sequence),"at":2,"type":"succeeded","workers":[]}"# + "\n" }
 
-    private var order: ClusterClient.Order {
+    private var order: JobOrder {
         let shape = AttentionShape(tokens: 64, heads: 2, kvHeads: 1, headDim: 64, valueDim: 64, element: .f32)
-        return ClusterClient.Order(.attend(AttendSpec(input: .seeded(seed: 1), shape: shape, causal: true)))
+        return JobOrder(.attend(AttendSpec(input: .seeded(seed: 1), shape: shape, causal: true)))
     }
 
     private func idempotencyKey(_ request: String) -> String? {

@@ -14,7 +14,7 @@ struct SecurityLifeTests {
     func rotation() async throws {
         try await SecurityBench.run { bench in
             let first = try await bench.worker("w")
-            #expect(!first.rotationIsDue(at: Date()) && first.rotationIsDue(at: Date() + 5 * 86_400))
+            #expect(first.rotationDueAt > Date() && first.rotationDueAt <= Date() + 5 * 86_400)
             #expect(first.rotationDueAt < first.expiresAt && !first.isExpired(at: Date()))
             let second = try await first.rotated(address: bench.address)
             #expect(second.name == "w" && second.expiresAt >= first.expiresAt)

@@ -40,11 +40,6 @@ struct StoreTests {
         #expect(prompt.isWhole)
         #expect(prompt.ids == Array(0..<10))
         for (piece, start) in [([1], 10), ([1], -1), ([1], .max), ([], 0)] as [([UInt32], Int)] { #expect(!stores(piece, at: start)) }
-        #expect(prompt.piece(start: 3, count: 2).map(Array.init) == [3, 4])
-        #expect(prompt.piece(start: 10, count: 0)?.isEmpty == true)
-        #expect(
-            prompt.piece(start: 3, count: 8) == nil && prompt.piece(start: -1, count: 1) == nil
-                && prompt.piece(start: 1, count: .max) == nil)
     }
 
     @Test("a token matches itself and nothing else")

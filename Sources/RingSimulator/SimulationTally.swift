@@ -1,0 +1,38 @@
+// What a row of simulations came to, for the command and for the tests.
+
+/// Sums over simulations; times are in virtual seconds unless a name says CPU.
+public struct SimulationTally: Hashable, Sendable {
+    /// Simulations, and nodes of the last one.
+    public private(set) var seeds = 0, nodes = 0
+    /// Events and faults that were simulated.
+    public private(set) var events = 0, faults = 0
+    /// Jobs that were acknowledged, how they ended, and runs beyond each job's first.
+    public private(set) var jobs = 0, succeeded = 0, failed = 0, cancelled = 0, retries = 0
+    /// Deaths that were timed, and the longest it took to notice one.
+    public private(set) var deaths = 0, deathSecondsMax = 0.0
+    /// Virtual seconds that passed.
+    public private(set) var virtualSeconds = 0.0
+    /// CPU seconds of the coordinator's machine, if a clock was given, and events that it handled.
+    public private(set) var machineSeconds = 0.0, machineEvents = 0
+
+    /// Sums over nothing.
+    public init() {}
+
+    /// Adds one simulation.
+    public mutating func add(_ outcome: SimulationOutcome) {
+        seeds += 1
+        nodes = outcome.options.nodes ?? 0
+        events += outcome.events
+        faults += outcome.faults
+        jobs += outcome.jobs
+        succeeded += outcome.succeeded
+        failed += outcome.failed
+        cancelled += outcome.cancelled
+        retries += outcome.retries
+        deaths += outcome.deathsTimed
+        deathSecondsMax = max(deathSecondsMax, outcome.deathSecondsMax)
+        virtualSeconds += outcome.virtualSeconds
+        machineSeconds += outcome.machineSeconds
+        machineEvents += outcome.machineEvents
+    }
+}
