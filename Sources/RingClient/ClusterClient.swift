@@ -119,7 +119,8 @@ public struct ClusterClient: Sendable {
 
     /// Sends a request, and again if its connection breaks. A coordinator that was never there is told of at once.
     private func exchange(_ request: ClusterRequest) async throws(ClientError) -> (status: Int, body: Data) {
-        let deadline = ContinuousClock.now + .seconds(patienceSeconds)
+        // Counted from the first break: a first attempt that takes long on a busy machine does not use the patience up.
+        var deadline: ContinuousClock.Instant?
         var backoff = Backoff()
         var wasThere = false
         while true {
@@ -131,7 +132,9 @@ public struct ClusterClient: Sendable {
                 case .unreachable where wasThere: break
                 default: throw error
                 }
-                guard ContinuousClock.now < deadline else { throw error }
+                let last = deadline ?? ContinuousClock.now + .seconds(patienceSeconds)
+                deadline = last
+                guard ContinuousClock.now < last else { throw error }
                 guard await backoff.wait() else { throw .cancelled }
             }
         }

