@@ -51,6 +51,7 @@ let package = Package(
         .target(name: "CRingKernels", cSettings: c, linkerSettings: [.linkedLibrary("m")]),
         .target(name: "CRingSystem", cSettings: c),
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         // 1: values.
         .target(name: "RingCore", swiftSettings: swift),
         .target(name: "RingTelemetry", swiftSettings: swift),
@@ -58,7 +59,7 @@ let package = Package(
         .target(name: "RingControl", dependencies: ["RingCore"], swiftSettings: swift),
         .target(name: "RingFormats", dependencies: ["RingCore", yams], swiftSettings: swift),
         .target(name: "RingKernels", dependencies: ["CRingKernels", "COneDNN", "RingCore"], swiftSettings: swift),
-        .target(name: "RingTransport", dependencies: ["CRingSystem", "RingCore", crypto], swiftSettings: swift),
+        .target(name: "RingTransport", dependencies: ["COpenSSL", "CRingSystem", "RingCore", crypto], swiftSettings: swift),
         // 3 and 4: where and what is computed.
         .target(name: "RingEngine", dependencies: ["RingCore", "RingKernels", "RingTransport"], swiftSettings: swift),
         .target(name: "RingModels", dependencies: ["RingCore", "RingEngine", "RingFormats", "RingKernels"], swiftSettings: swift),

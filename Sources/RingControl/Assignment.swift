@@ -36,6 +36,8 @@ public struct Assignment: Hashable, Sendable, Codable {
     /// 32 random bytes in hex that each peer must prove to know when it connects. Empty in the machine, which draws
     /// nothing; the shell draws one for each run when the assignment leaves it.
     public var secret = ""
+    /// Whether the ring's connections are encrypted, with keys made from the secret.
+    public var isEncrypted = false
     /// Tokens that are dealt.
     public var tokens: Int
     /// How they are dealt.

@@ -161,10 +161,12 @@ extension Coordinator {
         let spec = job.specOfNextRun
         return registrations.indices.map { rank in
             let neighbours = registrations.indices.filter { registrations[$0].machine == registrations[rank].machine }
-            return Assignment(
+            var assignment = Assignment(
                 job: job.number, epoch: job.record.epoch, rank: rank, peers: peers,
                 threads: job.submission.threads ?? max(1, registrations[rank].cpus / neighbours.count),
                 localIndex: neighbours.firstIndex(of: rank) ?? 0, localCount: neighbours.count, spec: spec)
+            assignment.isEncrypted = policy.encryptsDataPlane
+            return assignment
         }
     }
 }

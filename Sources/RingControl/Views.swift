@@ -174,6 +174,8 @@ public struct ClusterView: Hashable, Sendable, Codable {
     public var epoch: Epoch
     /// Whether no new job is taken.
     public var isDraining: Bool
+    /// Whether workers encrypt what they send each other.
+    public var encryptsDataPlane: Bool
     /// How many workers there are.
     public var workers = Workers()
     /// How many jobs there are.
@@ -190,6 +192,7 @@ public struct ClusterView: Hashable, Sendable, Codable {
         uptimeSeconds = now.seconds(since: startedAt)
         epoch = Epoch(coordinator.epoch)
         isDraining = coordinator.isDraining || coordinator.isStopping
+        encryptsDataPlane = coordinator.policy.encryptsDataPlane
         queueLimit = ControlLimits.jobsOpen
         totals = coordinator.totals
         for member in coordinator.members {

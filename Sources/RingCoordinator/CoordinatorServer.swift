@@ -5,7 +5,6 @@ import Foundation
 import Hummingbird
 import HummingbirdCore
 import HummingbirdTLS
-import Logging
 import NIOCore
 import RingControl
 
@@ -37,6 +36,8 @@ public struct CoordinatorServer: Sendable {
     public let security: ServerSecurity
     /// How long it waits for slow clients.
     public var patience = ClientPatience()
+    /// Seconds that requests under way get when it stops.
+    package var lingerSeconds = 2.0
 
     /// A server round `shell`, not yet listening.
     public init(shell: CoordinatorShell, security: ServerSecurity) { (self.shell, self.security) = (shell, security) }
@@ -63,28 +64,27 @@ public struct CoordinatorServer: Sendable {
                 announce.yield(channel.localAddress?.port ?? 0)
                 announce.finish()
             },
-            logger: Logger(label: "ringmaster.http", factory: { _ in SwiftLogNoOpLogHandler() }))
+            logger: Serving.silent)
         await shell.start()
-        return try await withThrowingTaskGroup(of: Result?.self) { group in
-            group.addTask {
-                do {
-                    try await application.run()
-                } catch {
-                    announce.finish()
-                    if !Task.isCancelled { throw ServerError.cannotBind("\(host):\(port)", reason: "\(error)") }
-                }
-                return nil
-            }
-            group.addTask {
-                for await bound in ports { return try await body(bound) }
-                return nil
-            }
-            defer { group.cancelAll() }
-            while let result = try await group.next() {
-                if let result { return result }
-            }
-            throw CancellationError()
+        let serving = Serving(application, lingerSeconds: lingerSeconds)
+        // No child of this task, so that it is not cancelled with it.
+        let server = Task {
+            defer { announce.finish() }
+            try await serving.run()
         }
+        var result: Swift.Result<Result, any Error>?
+        for await bound in ports {
+            do {
+                result = .success(try await body(bound))
+            } catch {
+                result = .failure(error)
+            }
+        }
+        await serving.end()
+        let ended = await server.result
+        if let result { return try result.get() }
+        if case .failure(let error) = ended, !Task.isCancelled { throw ServerError.cannotBind("\(host):\(port)", reason: "\(error)") }
+        throw CancellationError()
     }
 
     /// HTTP/1.1, within TLS if there are certificates, on connections that are watched.

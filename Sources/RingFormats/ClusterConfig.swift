@@ -57,6 +57,8 @@ public struct ClusterConfig: Hashable, Sendable {
     public struct DataPlane: Hashable, Sendable {
         /// Where workers listen for their neighbours; port 0 lets the system choose.
         public var listen = SocketAddress(host: "127.0.0.1", port: 0)
+        /// Whether workers encrypt what they send each other; read by the coordinator.
+        public var encrypt = false
     }
 
     /// The process that admits workers and takes jobs.
@@ -97,7 +99,8 @@ public struct ClusterConfig: Hashable, Sendable {
             workers.threads = try section.integer("threads", in: 1...65536)
         }
         if let section = try root.section("data_plane") {
-            try section.allow(["listen"])
+            try section.allow(["listen", "encrypt"])
+            dataPlane.encrypt = try section.flag("encrypt") ?? false
             dataPlane.listen = try section.address("listen") ?? dataPlane.listen
         }
     }

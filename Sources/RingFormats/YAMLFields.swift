@@ -75,6 +75,12 @@ struct YAMLFields {
         return number
     }
 
+    func flag(_ key: String) throws(FormatError) -> Bool? {
+        guard let value = self[key] else { return nil }
+        guard value.tag == Tag(.bool), let flag = value.bool else { throw failure("'\(key)' must be true or false", at: value) }
+        return flag
+    }
+
     func text(_ key: String) throws(FormatError) -> String? {
         guard let value = self[key] else { return nil }
         guard let text = value.scalar?.string, !text.isEmpty else { throw failure("'\(key)' must be text", at: value) }

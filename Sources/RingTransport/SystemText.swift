@@ -2,7 +2,7 @@
 import Glibc
 
 /// The text of an errno value.
-func systemText(_ code: Int32) -> String {
+package func systemText(_ code: Int32) -> String {
     guard let text = unsafe strerror(code) else { return "error \(code)" }
     return unsafe String(cString: text)
 }

@@ -32,6 +32,8 @@ public enum TransportBenchmark {
         public let copyBytesPerSecond: Double
         /// CRC32C over 256 KiB that lie in the cache, one thread.
         public let checksumBytesPerSecond: Double
+        /// AES-256-GCM over 64 KiB that lie in the cache, one thread; the roofline of an encrypted link's each end.
+        public let cipherBytesPerSecond: Double
         /// From posting a 64-byte message to holding the peer's answer, median.
         public let roundTripSeconds: Double
     }
@@ -39,13 +41,14 @@ public enum TransportBenchmark {
     /// Moves about `bytesPerSize` bytes (at most 20,000 messages) for each size of `messageBytes`, `window` messages at a
     /// time. Takes about a second per two gibibytes. Throws what connecting or registering throws, or `.lost`.
     public static func run(
-        messageBytes: [Int] = [64, 4 << 10, 64 << 10, 256 << 10, 1 << 20, 16 << 20], bytesPerSize: Int = 1 << 30, window: Int = 8
+        messageBytes: [Int] = [64, 4 << 10, 64 << 10, 256 << 10, 1 << 20, 16 << 20], bytesPerSize: Int = 1 << 30, window: Int = 8,
+        isSealed: Bool = false
     ) throws(TransportError) -> Report {
         precondition(window >= 1 && window <= TransportLimits.receivesPerPeer, "a window of \(window) messages")
         precondition(messageBytes.allSatisfy { $0 > 0 }, "a message has at least one byte")
         let plan = messageBytes.map { ($0, min(max(bytesPerSize / $0, window), 20_000)) }
-        let peer = try BenchmarkPeer.start(plan, window: window)
-        var end = try BenchmarkEnd.connect(rank: Rank(0), listeners: peer.listeners, plan: plan, window: window)
+        let peer = try BenchmarkPeer.start(plan, window: window, isSealed: isSealed)
+        var end = try BenchmarkEnd.connect(rank: Rank(0), listeners: peer.listeners, plan: plan, window: window, isSealed: isSealed)
         let roundTrip = try end.roundTrips(answering: false)
         var rows: [Row] = []
         for (bytes, count) in plan {
@@ -56,7 +59,8 @@ public enum TransportBenchmark {
         try peer.finish()
         return Report(
             rows: rows, socketBytesPerSecond: try BareSocket.bytesPerSecond(byteCount: bytesPerSize), copyBytesPerSecond: try copySpeed(),
-            checksumBytesPerSecond: try checksumSpeed(), roundTripSeconds: roundTrip)
+            checksumBytesPerSecond: try checksumSpeed(), cipherBytesPerSecond: try cipherSpeed(),
+            roundTripSeconds: roundTrip)
     }
 
     private static func copySpeed() throws(TransportError) -> Double {
@@ -72,6 +76,24 @@ public enum TransportBenchmark {
         }
         // Used, so that the optimiser keeps the loop.
         return sum == 1 ? speed.nextDown : speed
+    }
+
+    private static func cipherSpeed() throws(TransportError) -> Double {
+        let key = DirectionKey(
+            key: Array(repeating: 1, count: DirectionKey.keyBytes), nonce: Array(repeating: 2, count: DirectionKey.nonceBytes))
+        let cipher = try RecordCipher(key, isSealing: true)
+        let memory = try AnonymousMemory(byteCount: SealedStream.recordBytes + RecordCipher.tagBytes, hugePages: false)
+        guard let base = unsafe memory.bytes.baseAddress else { return 0 }
+        var isSound = true
+        let speed = best(of: 5, byteCount: 64 * SealedStream.recordBytes) {
+            for _ in 0..<64 {
+                isSound = unsafe cipher.begin(header: base, count: 4) && isSound
+                isSound = unsafe cipher.update(base, into: base, count: SealedStream.recordBytes) && isSound
+                isSound = unsafe cipher.seal(tag: base + SealedStream.recordBytes) && isSound
+            }
+        }
+        if !isSound { throw .system("OpenSSL's AES-256-GCM fails") }
+        return speed
     }
 
     private static func best(of rounds: Int, byteCount: Int, _ body: () -> Void) -> Double {
@@ -102,13 +124,17 @@ private struct BenchmarkEnd: ~Copyable {
         completions.reserveCapacity(2 * window)
     }
 
-    static func connect(rank: Rank, listeners: [TCPListener], plan: [(Int, Int)], window: Int) throws(TransportError) -> BenchmarkEnd {
+    static func connect(rank: Rank, listeners: [TCPListener], plan: [(Int, Int)], window: Int, isSealed: Bool)
+        throws(TransportError) -> BenchmarkEnd
+    {
+        var options = TCPOptions()
+        options.isSealed = isSealed
         let memory = try AnonymousMemory(byteCount: window * (plan.map(\.0).max() ?? 64) + 64)
         // Touched before anything is timed.
         for index in stride(from: 0, to: memory.byteCount, by: 4096) { unsafe memory.bytes[index] = UInt8(truncatingIfNeeded: index) }
         var wire = try TCPTransport.connect(
             listener: listeners[rank.index], rank: rank, world: WorldSize(2), peers: listeners.map(\.address),
-            secret: Array("benchmark".utf8), epoch: Epoch(1), job: JobNumber(1), deadline: .seconds(10))
+            secret: Array("benchmark".utf8), epoch: Epoch(1), job: JobNumber(1), deadline: .seconds(10), options: options)
         let region = try unsafe wire.register(memory.bytes)
         return BenchmarkEnd(wire, memory, region, window)
     }
@@ -171,16 +197,16 @@ private final class BenchmarkPeer: Sendable {
 
     private init(_ listeners: [TCPListener]) { self.listeners = listeners }
 
-    static func start(_ plan: [(Int, Int)], window: Int) throws(TransportError) -> BenchmarkPeer {
+    static func start(_ plan: [(Int, Int)], window: Int, isSealed: Bool) throws(TransportError) -> BenchmarkPeer {
         let peer = BenchmarkPeer([try TCPListener(), try TCPListener()])
-        let thread = try PinnedThread.start(name: "bench-peer") { peer.answer(plan, window) }
+        let thread = try PinnedThread.start(name: "bench-peer") { peer.answer(plan, window, isSealed) }
         peer.thread.withLock { $0 = thread }
         return peer
     }
 
-    private func answer(_ plan: [(Int, Int)], _ window: Int) {
+    private func answer(_ plan: [(Int, Int)], _ window: Int, _ isSealed: Bool) {
         do throws(TransportError) {
-            var end = try BenchmarkEnd.connect(rank: Rank(1), listeners: listeners, plan: plan, window: window)
+            var end = try BenchmarkEnd.connect(rank: Rank(1), listeners: listeners, plan: plan, window: window, isSealed: isSealed)
             _ = try end.roundTrips(answering: true)
             for (bytes, count) in plan { _ = try end.stream(bytes, count, sending: false) }
             end.close()

@@ -33,11 +33,13 @@ enum ExecutionParts {
         guard let secret = bytes(ofHex: assignment.secret) else {
             throw ExecutionError(.protocolMismatch, "the job's secret is no hexadecimal text; run the same version everywhere")
         }
+        var options = TCPOptions()
+        options.isSealed = assignment.isEncrypted
         do throws(TransportError) {
             return try TCPTransport.connect(
                 listener: context.listener, rank: Rank(assignment.rank), world: WorldSize(assignment.world),
                 peers: assignment.peers.map { PeerAddress($0.host, UInt16(clamping: $0.port)) }, secret: secret,
-                epoch: assignment.epoch, job: assignment.job, deadline: .seconds(ExecutionLimits.connectSeconds))
+                epoch: assignment.epoch, job: assignment.job, deadline: .seconds(ExecutionLimits.connectSeconds), options: options)
         } catch { throw Self.error(error) }
     }
 

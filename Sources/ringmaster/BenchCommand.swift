@@ -8,7 +8,8 @@ import RingWorker
 
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measure this machine against its own roofline.", subcommands: [BenchAttention.self])
+        commandName: "bench", abstract: "Measure this machine against its own roofline.",
+        subcommands: [BenchAttention.self, BenchTransport.self])
 }
 
 /// `ringmaster bench attention`.

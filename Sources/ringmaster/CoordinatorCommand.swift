@@ -26,6 +26,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
             "Folder of jobs, certificates and keys (default: RINGMASTER_STATE, the configuration, ~/.local/state/ringmaster).",
             valueName: "dir"))
     var state: String?
+    @Flag(help: "Let workers encrypt what they send each other (AES-256-GCM); also 'data_plane: encrypt: true'.")
+    var encrypt = false
     @Option(help: ArgumentHelp("Seconds that running jobs get when it drains.", valueName: "seconds"))
     var grace: Double = 60
 
@@ -39,7 +41,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
         let folder = settings.state(state)
         do {
             let store = try SQLiteJobStore(folder: folder)
-            let shell = try CoordinatorShell(version: RingmasterVersion.text, policy: .daemon, store: store)
+            var policy = CoordinatorPolicy.daemon
+            policy.encryptsDataPlane = encrypt || settings.config.dataPlane.encrypt
+            let shell = try CoordinatorShell(version: RingmasterVersion.text, policy: policy, store: store)
             let security = try Self.security(folder)
             try await CoordinatorServer(shell: shell, security: security).run(host: address.host, port: address.port) { [grace] port in
                 await serve(shell, at: "\(security.scheme)://\(SocketAddress(host: address.host, port: port))", folder, grace)

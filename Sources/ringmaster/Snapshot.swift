@@ -91,6 +91,7 @@ struct Snapshot: Sendable {
     /// `cluster http://127.0.0.1:7411, version 0.1.0, up 3 min, epoch 7`.
     var clusterLine: String {
         "cluster \(address), version \(printable(cluster.version)), up \(span(cluster.uptimeSeconds)), epoch \(cluster.epoch.number)"
+            + (cluster.encryptsDataPlane ? ", data plane encrypted" : "")
     }
 
     /// The page that `status` prints.

@@ -23,6 +23,8 @@ struct UpCommand: AsyncParsableCommand {
     var data: String?
     @Option(help: ArgumentHelp("Folder in which jobs are kept.", valueName: "dir"))
     var state: String?
+    @Flag(help: "Encrypt what workers send each other (AES-256-GCM).")
+    var encrypt = false
     @Flag(help: "Print the address as JSON when the cluster is ready.")
     var json = false
     @Flag(name: .shortAndLong, help: "Show what the workers say.")
@@ -38,6 +40,7 @@ struct UpCommand: AsyncParsableCommand {
         }
         var configuration = EmbeddedCluster.Configuration(binary: try JobFollower.ownBinary(), workers: workers)
         configuration.policy = .daemon
+        configuration.policy.encryptsDataPlane = encrypt
         configuration.listen = (address.host, address.port)
         configuration.isOpen = true
         configuration.workerArguments = WorkerFolders(models: models, data: data).arguments

@@ -11,11 +11,11 @@ struct Cluster: Sendable {
 
     /// Runs `body` beside a cluster of `workers` whose models and data lie in `folder`, and sees that nothing is left of it.
     static func run<Result>(
-        workers: Int = 2, in folder: String, models: String? = nil, _ body: (Cluster) async throws -> Result
+        workers: Int = 2, in folder: String, models: String? = nil, options: [String] = [], _ body: (Cluster) async throws -> Result
     ) async throws -> Result {
         let up = try Running([
             "up", "--workers", "\(workers)", "--listen", "127.0.0.1:0", "--json", "--data", folder, "--models", models ?? folder,
-        ])
+        ] + options)
         let address = await up.announcedAddress()
         let cluster = Cluster(address: address ?? "", folder: folder)
         let outcome: Swift.Result<Result, any Error>

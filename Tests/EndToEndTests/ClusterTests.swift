@@ -7,12 +7,14 @@ import Testing
 extension EndToEnd {
     @Suite("Cluster", .timeLimit(.minutes(10)))
     struct ClusterTests {
-        @Test("attention submitted to a cluster is the embedded one's, byte for byte")
-        func attend() async throws {
+        @Test("attention submitted to a cluster is the embedded one's, byte for byte, whether or not its workers encrypt", arguments: [false, true])
+        func attend(encrypts: Bool) async throws {
             try await withFolder { folder in
                 let alone = try await Binary.run(smallAttention + ["--workers", "2", "--output", folder + "/alone.safetensors"])
                 try #require(alone.code == 0, "\(alone.err)")
-                try await Cluster.run(in: folder) { cluster in
+                try await Cluster.run(in: folder, options: encrypts ? ["--encrypt"] : []) { cluster in
+                    let status = try await cluster.ask("status").out
+                    #expect(status.contains("data plane encrypted") == encrypts, "\(status)")
                     let followed = try await cluster.ask(
                         ["submit"] + smallAttention + ["--output", "followed.safetensors", "--follow", "--json", "--verify-rows", "5"])
                     #expect(followed.code == 0, "\(followed.err)")

@@ -39,7 +39,7 @@ private enum Floors {
         "RingControl": Floor(["RingCore", "RingPlacement"]),
         "RingFormats": Floor(["RingCore"], outside: system.union(foundation).union(["Yams"])),
         "RingKernels": Floor(["RingCore", "CRingKernels", "COneDNN"], outside: system),
-        "RingTransport": Floor(["RingCore", "CRingSystem", "CVerbs", "CNuma"], outside: system.union(["Crypto"])),
+        "RingTransport": Floor(["RingCore", "COpenSSL", "CRingSystem", "CVerbs", "CNuma"], outside: system.union(["Crypto"])),
         "RingEngine": Floor(["RingCore", "RingKernels", "RingTransport", "RingTelemetry"], outside: system),
         "RingModels": Floor(["RingCore", "RingEngine", "RingKernels", "RingFormats"], outside: system),
         "RingSimulator": Floor(["RingCore", "RingControl", "RingPlacement"]),

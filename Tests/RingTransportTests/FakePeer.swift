@@ -82,10 +82,10 @@ final class FakePeer: Sendable {
     }
 
     /// Joins the mesh of rank 0 as rank 1 of 2.
-    static func join(_ port: UInt16, epoch: UInt64 = 1, job: UInt64 = 1) throws -> FakePeer {
+    static func join(_ port: UInt16, epoch: UInt64 = 1, job: UInt64 = 1, isSealed: Bool = false) throws -> FakePeer {
         let peer = try FakePeer(to: port)
         let identity = HandshakeIdentity(
-            rank: Rank(1), world: WorldSize(2), epoch: Epoch(epoch), job: JobNumber(job), secret: secret)
+            rank: Rank(1), world: WorldSize(2), epoch: Epoch(epoch), job: JobNumber(job), secret: secret, isSealed: isSealed)
         var handshake = DialerHandshake(identity, to: Rank(0), nonce: (0..<32).map { UInt8($0) })
         try peer.write(handshake.greeting.bytes)
         while true {
@@ -138,7 +138,7 @@ func withVictim<Result>(
     let listener = try TCPListener(report: { _ in })
     let port = listener.port
     let joining = Joining()
-    let thread = try PinnedThread.start(name: "fake-peer") { joining.run { try FakePeer.join(port) } }
+    let thread = try PinnedThread.start(name: "fake-peer") { joining.run { try FakePeer.join(port, isSealed: options.isSealed) } }
     var transport = try connectTransport(listener, options: options)
     thread.join()
     let peer = try joining.peer()

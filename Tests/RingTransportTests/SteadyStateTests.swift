@@ -7,14 +7,17 @@ import Testing
 
 @Suite("Steady state", .serialized, .timeLimit(.minutes(5)))
 struct SteadyStateTests {
-    @Test("ten thousand messages of four sizes leave the heap as it was")
-    func heap() throws {
+    @Test("ten thousand messages of four sizes leave the heap as it was", arguments: [false, true])
+    func heap(isSealed: Bool) throws {
+        var options = TCPOptions()
+        options.isSealed = isSealed
+        let chosen = options
         let listeners = try (0..<2).map { _ in try TCPListener() }
         let grown = Counter()
         try together(
             (0..<2).map { rank in
                 {
-                    var transport = try connectTransport(listeners[rank], rank: rank, peers: listeners.map(\.address))
+                    var transport = try connectTransport(listeners[rank], rank: rank, peers: listeners.map(\.address), options: chosen)
                     let memory = try AnonymousMemory(byteCount: 1 << 20)
                     let region = try unsafe transport.register(memory.bytes)
                     var completions: [Completion] = []

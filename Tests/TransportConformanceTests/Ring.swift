@@ -8,7 +8,7 @@ import Testing
 
 /// The implementations under test. A new one is added here and has to satisfy every claim.
 enum Kind: String, CaseIterable, Sendable, CustomTestStringConvertible {
-    case inProcess, tcp
+    case inProcess, tcp, sealedTCP
     var testDescription: String { rawValue }
 }
 
@@ -235,10 +235,11 @@ private func endpoints(
     case .inProcess:
         let fabric = try InProcessFabric(world: world, faults: faults)
         return { EndpointOf(fabric.transport(for: $0), barrier: barrier) }
-    case .tcp:
+    case .tcp, .sealedTCP:
         let listeners = try world.ranks.map { _ in try TCPListener() }
         var choices = options
         choices.faults = faults
+        choices.isSealed = kind == .sealedTCP
         let chosen = choices
         return { rank in
             let wire = try TCPTransport.connect(

@@ -88,6 +88,14 @@ final class Conversation {
         return .refused("it does not speak the ringmaster data plane", isStranger: true)
     }
 
+    /// The keys of the connection, once it is established and if the ring is sealed.
+    var sealKeys: SealKeys? {
+        switch role {
+        case .dialer(let handshake): handshake.sealKeys
+        case .acceptor(let handshake): handshake.sealKeys
+        }
+    }
+
     func close() { _ = ring_socket_close(descriptor) }
 
     private var wantedByteCount: Int {
@@ -126,6 +134,7 @@ final class Conversation {
         case .stale: "its job or epoch is over"
         case .early: "its job or epoch is newer than ours"
         case .secret: "it has another job secret"
+        case .sealing: "it does not encrypt where we do, or the other way about"
         }
     }
 }

@@ -30,6 +30,8 @@ package struct DialerHandshake {
     private let peer: Rank
     package let greeting: Greeting
     private var phase = Phase.awaitingChallenge
+    /// What encrypts the connection, once it is established and if the ring is sealed.
+    package private(set) var sealKeys: SealKeys?
 
     /// Bytes that the next call of `receive` must bring.
     package var wantedByteCount: Int { Answer.byteCount }
@@ -37,7 +39,8 @@ package struct DialerHandshake {
     package init(_ identity: HandshakeIdentity, to peer: Rank, nonce: [UInt8]) {
         (self.identity, self.peer) = (identity, peer)
         greeting = Greeting(
-            source: identity.rank, destination: peer, world: identity.world, job: identity.job, epoch: identity.epoch, nonce: nonce)
+            source: identity.rank, destination: peer, world: identity.world, job: identity.job, epoch: identity.epoch,
+            isSealed: identity.isSealed, nonce: nonce)
     }
 
     package mutating func receive(_ bytes: [UInt8]) -> HandshakeStep {
@@ -50,6 +53,9 @@ package struct DialerHandshake {
         case (.awaitingWelcome(let challenge), .welcome):
             phase = .over
             guard isSameProof(proof(of: "acceptor", challenge), answer.value) else { return .turnedDown(.secret) }
+            if identity.isSealed {
+                sealKeys = SealKeys(secret: identity.secret, greeting: greeting, challenge: challenge, isDialer: true)
+            }
             return .established(peer, [])
         default:
             return .drop("its handshake is out of order")
@@ -67,6 +73,8 @@ package struct AcceptorHandshake {
     private let identity: HandshakeIdentity
     private let nonce: [UInt8]
     private var phase = Phase.awaitingGreeting
+    /// What encrypts the connection, once it is established and if the ring is sealed.
+    package private(set) var sealKeys: SealKeys?
 
     /// Bytes that the next call of `receive` must bring.
     package var wantedByteCount: Int {
@@ -91,6 +99,9 @@ package struct AcceptorHandshake {
             phase = .over
             guard let answer = Answer(decoding: bytes), answer.kind == .proof else { return .drop("its handshake is out of order") }
             guard isSameProof(proof(of: "dialer", greeting), answer.value) else { return refuse(.secret) }
+            if identity.isSealed {
+                sealKeys = SealKeys(secret: identity.secret, greeting: greeting, challenge: nonce, isDialer: false)
+            }
             return .established(Rank(greeting.source), Answer(.welcome, proof(of: "acceptor", greeting)).bytes)
         case .over:
             preconditionFailure("a handshake that is over was given bytes")
@@ -104,7 +115,8 @@ package struct AcceptorHandshake {
             // Another epoch may have another plan; its age is then what matters.
             return age(of: greeting) ?? .ring
         }
-        return age(of: greeting)
+        if let refusal = age(of: greeting) { return refusal }
+        return greeting.isSealed == identity.isSealed ? nil : .sealing
     }
 
     private func age(of greeting: Greeting) -> Refusal? {

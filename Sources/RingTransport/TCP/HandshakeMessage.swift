@@ -10,9 +10,12 @@ package struct HandshakeIdentity {
     package var epoch: Epoch
     package var job: JobNumber
     package var secret: [UInt8]
+    /// Whether what follows the handshake is encrypted.
+    package var isSealed: Bool
 
-    package init(rank: Rank, world: WorldSize, epoch: Epoch, job: JobNumber, secret: [UInt8]) {
+    package init(rank: Rank, world: WorldSize, epoch: Epoch, job: JobNumber, secret: [UInt8], isSealed: Bool = false) {
         (self.rank, self.world, self.epoch, self.job, self.secret) = (rank, world, epoch, job, secret)
+        self.isSealed = isSealed
     }
 }
 
@@ -26,7 +29,7 @@ package func couldBeHandshake(_ bytes: [UInt8]) -> Bool {
 
 /// The dialer's first words: who calls whom, for which job and epoch, and a fresh random number.
 ///
-///     0 magic 4   4 version 1   5 kind 1 (1)   6 source 2   8 destination 2   10 world 2   12 zero 4
+///     0 magic 4   4 version 1   5 kind 1 (1)   6 source 2   8 destination 2   10 world 2   12 flags 4 (1: sealed)
 ///     16 job 8    24 epoch 8    32 nonce 32
 package struct Greeting: Hashable {
     package static let byteCount = 64
@@ -35,6 +38,7 @@ package struct Greeting: Hashable {
     package var world: Int
     package var job: JobNumber
     package var epoch: Epoch
+    package var isSealed: Bool
     package var nonce: [UInt8]
 
     package var bytes: [UInt8] {
@@ -43,7 +47,7 @@ package struct Greeting: Hashable {
         bytes.put(handshakeMagic)
         bytes.append(contentsOf: [FrameHeader.version, 1])
         for value in [source, destination, world] { bytes.put(UInt16(value)) }
-        bytes.put(UInt32(0))
+        bytes.put(UInt32(isSealed ? 1 : 0))
         bytes.put(job.number)
         bytes.put(epoch.number)
         return bytes + nonce
@@ -51,10 +55,10 @@ package struct Greeting: Hashable {
 
     package enum Failure: Error, Hashable { case stranger, version(UInt8) }
 
-    package init(source: Rank, destination: Rank, world: WorldSize, job: JobNumber, epoch: Epoch, nonce: [UInt8]) {
+    package init(source: Rank, destination: Rank, world: WorldSize, job: JobNumber, epoch: Epoch, isSealed: Bool = false, nonce: [UInt8]) {
         precondition(nonce.count == 32, "a nonce has 32 bytes")
         (self.source, self.destination, self.world) = (source.index, destination.index, world.count)
-        (self.job, self.epoch, self.nonce) = (job, epoch, nonce)
+        (self.job, self.epoch, self.isSealed, self.nonce) = (job, epoch, isSealed, nonce)
     }
 
     package init(decoding bytes: [UInt8]) throws(Failure) {
@@ -65,6 +69,7 @@ package struct Greeting: Hashable {
         world = Int(bytes.get(UInt16.self, 10))
         job = JobNumber(bytes.get(UInt64.self, 16))
         epoch = Epoch(bytes.get(UInt64.self, 24))
+        isSealed = bytes.get(UInt32.self, 12) & 1 != 0
         nonce = Array(bytes[32..<64])
     }
 }
@@ -118,6 +123,8 @@ package enum Refusal: UInt16, Hashable {
     /// The caller's job or epoch is newer than the listener's: it may call again.
     case early = 4
     case secret = 5
+    /// One side encrypts and the other does not.
+    case sealing = 6
 
     package var sentence: String {
         switch self {
@@ -126,6 +133,7 @@ package enum Refusal: UInt16, Hashable {
         case .stale: "the peer is at a newer job or epoch; this one is over"
         case .early: "the peer is still at an older job or epoch"
         case .secret: "the peer has another job secret"
+        case .sealing: "one side encrypts the data plane and the other does not; both must hear it from one coordinator"
         }
     }
 

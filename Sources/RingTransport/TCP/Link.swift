@@ -85,6 +85,9 @@ enum PayloadTarget {
     var isPending = false
     var watchesWritable = false
 
+    /// Encrypts and decrypts, where the ring is sealed.
+    let seal: SealedStream?
+
     // Writing.
     var control = ControlQueue(frames: TransportLimits.controlFrames)
     /// Sends of which the peer knows nothing, in order of posts.
@@ -131,11 +134,12 @@ enum PayloadTarget {
     var heardAt: Moment
     var wroteAt: Moment
 
-    init(peer: Int, descriptor: Int32, now: Moment) throws(TransportError) {
+    init(peer: Int, descriptor: Int32, keys: SealKeys?, now: Moment) throws(TransportError) {
         (self.peer, self.descriptor, heardAt, wroteAt) = (peer, descriptor, now, now)
         unsafe header = .allocate(capacity: FrameHeader.byteCount)
         unsafe staging = .allocate(capacity: Self.stagingBytes)
         store = try EagerStore()
+        seal = if let keys { try SealedStream(keys) } else { nil }
     }
 
     deinit {
@@ -145,7 +149,8 @@ enum PayloadTarget {
 
     /// Anything to write, now or when the socket takes more.
     var hasOutput: Bool {
-        current >= 0 || !control.isEmpty || (!isClosing && (!posts.isEmpty || !bulk.isEmpty)) || (isClosing && !didShutdown)
+        current >= 0 || !control.isEmpty || hasSealedOutput || (!isClosing && (!posts.isEmpty || !bulk.isEmpty))
+            || (isClosing && !didShutdown)
     }
 }
 

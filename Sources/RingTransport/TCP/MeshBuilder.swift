@@ -3,6 +3,13 @@
 import CRingSystem
 import RingCore
 
+/// An established connection.
+struct MeshLink {
+    let descriptor: Int32
+    /// What encrypts it, if the ring is sealed.
+    let keys: SealKeys?
+}
+
 /// The connections of one rank while its mesh comes about.
 struct MeshBuilder: ~Copyable {
     private let listener: TCPListener
@@ -16,8 +23,8 @@ struct MeshBuilder: ~Copyable {
     /// Rings when somebody calls.
     private let bell: Doorbell
 
-    /// Established connections by rank, -1 where there is none yet.
-    private var established: [Int32]
+    /// Established connections by rank.
+    private var established: [MeshLink?]
     private var conversations: [Conversation] = []
     /// When to call each lower rank, and why the last call failed.
     private var nextCall: [Moment]
@@ -41,7 +48,7 @@ struct MeshBuilder: ~Copyable {
         start = MonotonicClock.now()
         self.deadline = start.advanced(bySeconds: seconds)
         let count = identity.world.count
-        established = Array(repeating: -1, count: count)
+        established = Array(repeating: nil, count: count)
         nextCall = Array(repeating: start, count: count)
         pause = Array(repeating: Self.pauseMin, count: count)
         lastFailure = Array(repeating: nil, count: count)
@@ -50,11 +57,11 @@ struct MeshBuilder: ~Copyable {
     deinit {
         listener.reception.forget(bell)
         for conversation in conversations { conversation.close() }
-        for descriptor in established where descriptor >= 0 { _ = ring_socket_close(descriptor) }
+        for case let link? in established { _ = ring_socket_close(link.descriptor) }
     }
 
-    /// Runs until every rank is connected and returns the descriptors by rank (-1 for the own one).
-    mutating func build() throws(TransportError) -> [Int32] {
+    /// Runs until every rank is connected and returns the connections by rank (none to itself).
+    mutating func build() throws(TransportError) -> [MeshLink?] {
         while let missing = firstMissing {
             let now = MonotonicClock.now()
             if now >= deadline { throw failure(missing) }
@@ -68,12 +75,12 @@ struct MeshBuilder: ~Copyable {
             for index in 0..<count where poll.event(at: index).key != Self.bellKey { try advance(poll.event(at: index).key) }
         }
         let result = established
-        for rank in established.indices { established[rank] = -1 }
+        for rank in established.indices { established[rank] = nil }
         return result
     }
 
     private var firstMissing: Rank? {
-        identity.world.ranks.first { $0 != identity.rank && established[$0.index] < 0 }
+        identity.world.ranks.first { $0 != identity.rank && established[$0.index] == nil }
     }
 
     private func failure(_ missing: Rank) -> TransportError {
@@ -89,7 +96,7 @@ struct MeshBuilder: ~Copyable {
     }
 
     private func needsCall(_ rank: Int) -> Bool {
-        established[rank] < 0 && !conversations.contains { $0.callee?.index == rank }
+        established[rank] == nil && !conversations.contains { $0.callee?.index == rank }
     }
 
     private mutating func call(at now: Moment) {
@@ -187,8 +194,8 @@ struct MeshBuilder: ~Copyable {
         conversations.removeAll { $0 === conversation }
         poll.forget(conversation.descriptor)
         // A member that calls again gave up its earlier call.
-        if established[rank.index] >= 0 { _ = ring_socket_close(established[rank.index]) }
-        established[rank.index] = conversation.descriptor
+        if let earlier = established[rank.index] { _ = ring_socket_close(earlier.descriptor) }
+        established[rank.index] = MeshLink(descriptor: conversation.descriptor, keys: conversation.sealKeys)
     }
 
     private mutating func end(_ conversation: Conversation) {

@@ -4,10 +4,10 @@ import Glibc
 import RingCore
 
 extension TCPLoop {
-    /// One link's turn to read, at most `turnBytes`; the poll set reports again if there is more.
+    /// One link's turn to read, at most `turnBytes`; the poll set reports again if there is more in the socket.
     func read(_ link: Link) {
         var budget = TransportLimits.turnBytes
-        while budget > 0 && link.isOpen {
+        while (budget > 0 || link.hasSealedInput) && link.isOpen {
             if link.isClosing {
                 guard discard(link) else { return }
                 budget -= Link.stagingBytes
@@ -15,7 +15,7 @@ extension TCPLoop {
             }
             compactStaging(link)
             let offered = link.targetLeft + Link.stagingBytes - link.stagingEnd
-            let count = readOnce(link)
+            let count = readOnce(link, mayFetch: budget > 0)
             if count == -Int64(EAGAIN) { return }
             guard isAlive(link, count) else { return }
             link.heardAt = now
@@ -31,7 +31,7 @@ extension TCPLoop {
         if count == 0 {
             lose(link, "its connection was closed; its process ended or its host is shutting down")
         } else {
-            lose(link, "reading from its connection fails: \(systemText(Int32(-count)))")
+            lose(link, Link.readFailure(Int32(-count)))
         }
         return false
     }
@@ -56,7 +56,7 @@ extension TCPLoop {
         (link.stagingStart, link.stagingEnd) = (0, left)
     }
 
-    private func readOnce(_ link: Link) -> Int64 {
+    private func readOnce(_ link: Link, mayFetch: Bool) -> Int64 {
         var runs = unsafe (ring_bytes(), ring_bytes())
         return unsafe withUnsafeMutablePointer(to: &runs) { tuple in
             unsafe tuple.withMemoryRebound(to: ring_bytes.self, capacity: 2) { runs in
@@ -66,7 +66,7 @@ extension TCPLoop {
                     count += 1
                 }
                 unsafe runs[count] = ring_bytes(base: link.staging + link.stagingEnd, count: Link.stagingBytes - link.stagingEnd)
-                return unsafe ring_socket_read(link.descriptor, runs, Int32(count + 1))
+                return unsafe link.receive(runs, count + 1, mayFetch: mayFetch)
             }
         }
     }

@@ -11,10 +11,10 @@ extension TCPLoop {
         while budget > 0 {
             if link.current < 0 && !link.isClosing { startFrame(link) }
             guard let wanted = writeOnce(link) else { return }
+            if wanted.written < wanted.offered || link.hasSealedOutput { return watchWritable(link, true) }
             if wanted.offered == 0 { break }
             budget -= wanted.written
             link.wroteAt = now
-            if wanted.written < wanted.offered { return watchWritable(link, true) }
         }
         if link.isClosing && link.current < 0 && link.control.isEmpty && !link.didShutdown {
             link.didShutdown = true
@@ -47,10 +47,10 @@ extension TCPLoop {
                 return (count, offered)
             }
         }
-        if count == 0 { return (0, 0) }
+        if count == 0 && !link.hasSealedOutput { return (0, 0) }
         let written = unsafe withUnsafePointer(to: &runs) { tuple in
             unsafe tuple.withMemoryRebound(to: ring_bytes.self, capacity: 4) { runs in
-                unsafe ring_socket_write(link.descriptor, runs, Int32(count))
+                unsafe link.send(runs, count)
             }
         }
         if written == -Int64(EAGAIN) { return (offered, 0) }
@@ -98,7 +98,7 @@ extension TCPLoop {
             unsafe tuple.withMemoryRebound(to: ring_bytes.self, capacity: 3) { runs in
                 var count = unsafe link.control.runs(into: runs)
                 count += unsafe queue.runs(into: runs + count)
-                _ = unsafe ring_socket_write(link.descriptor, runs, Int32(count))
+                _ = unsafe link.send(runs, count)
             }
         }
     }

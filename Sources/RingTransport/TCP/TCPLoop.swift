@@ -35,15 +35,19 @@ import RingCore
     /// Heartbeats, silence and held-back messages are looked at this often.
     private static let tickSeconds = 0.05
 
-    init(identity: HandshakeIdentity, descriptors: [Int32], options: TCPOptions, mailbox: Mailbox) throws(TransportError) {
+    init(identity: HandshakeIdentity, mesh: [MeshLink?], options: TCPOptions, mailbox: Mailbox) throws(TransportError) {
         (rank, epoch, job) = (identity.rank, identity.epoch, identity.job)
         (self.options, self.mailbox) = (options, mailbox)
         now = MonotonicClock.now()
         nextTick = now
         faultHits = Array(repeating: 0, count: options.faults.count)
         var links: [Link?] = []
-        for (peer, descriptor) in descriptors.enumerated() {
-            links.append(descriptor >= 0 ? try Link(peer: peer, descriptor: descriptor, now: now) : nil)
+        for (peer, end) in mesh.enumerated() {
+            guard let end else {
+                links.append(nil)
+                continue
+            }
+            links.append(try Link(peer: peer, descriptor: end.descriptor, keys: end.keys, now: now))
         }
         self.links = links
         pending.reserveCapacity(links.count)

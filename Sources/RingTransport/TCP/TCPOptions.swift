@@ -26,6 +26,9 @@ public struct TCPOptions: Sendable {
     /// Size of a socket's buffers, used if the system allows all of it (`net.core.rmem_max`, `wmem_max`); otherwise the
     /// kernel tunes them itself.
     public var socketBufferBytes = 4 << 20
+    /// Everything after the handshake is encrypted with AES-256-GCM. Every rank of a ring must choose alike; what it costs
+    /// is in Docs/PERFORMANCE.md and printed by `ringmaster bench transport --encrypt`.
+    public var isSealed = false
     /// The CPU of the I/O thread; `nil` lets the scheduler choose.
     public var ioCPU: Int?
     /// Faults that will be met by messages which arrive here.

@@ -30,17 +30,18 @@ public struct TCPTransport: ~Copyable, Transport {
     ) throws(TransportError) -> TCPTransport {
         precondition(rank.index < world.count, "\(rank) is outside a world of \(world)")
         precondition(peers.count == world.count, "\(peers.count) addresses for \(world) ranks")
-        let identity = HandshakeIdentity(rank: rank, world: world, epoch: epoch, job: job, secret: secret)
+        let identity = HandshakeIdentity(
+            rank: rank, world: world, epoch: epoch, job: job, secret: secret, isSealed: options.isSealed)
         var builder = try MeshBuilder(listener: listener, identity: identity, peers: peers, options: options, deadline: deadline)
-        let descriptors = try builder.build()
+        let mesh = try builder.build()
         do {
             let mailbox = try Mailbox(world: world, moverBell: Doorbell())
-            let loop = try TCPLoop(identity: identity, descriptors: descriptors, options: options, mailbox: mailbox)
+            let loop = try TCPLoop(identity: identity, mesh: mesh, options: options, mailbox: mailbox)
             let thread = try PinnedThread.start(name: "ring-io-\(rank.index)", cpu: options.ioCPU) { loop.run() }
             return TCPTransport(front: TransportFront(rank: rank, world: world, mailbox: mailbox), thread: thread)
         } catch {
             // The loop's thread, which would close them, never ran.
-            for descriptor in descriptors where descriptor >= 0 { _ = ring_socket_close(descriptor) }
+            for case let end? in mesh { _ = ring_socket_close(end.descriptor) }
             throw error
         }
     }
