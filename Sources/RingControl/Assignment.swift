@@ -42,6 +42,11 @@ public struct Assignment: Hashable, Sendable, Codable {
     public var tokens: Int
     /// How they are dealt.
     public var layout: ShardPlan.Layout
+    /// What every rank owns, where a broken ring is gone on from; empty where `layout` says it. A share that has been through layers
+    /// is held by its rank since the run `resumes`.
+    public var shares: [[Share]] = []
+    /// The run that this one goes on from.
+    public var resumes: Run?
     /// Compute threads of this worker.
     public var threads: Int
     /// This worker's place among the job's workers on its machine, `0 ..< localCount`: which cores are its own.
@@ -67,5 +72,12 @@ public struct Assignment: Hashable, Sendable, Codable {
         self.localIndex = localIndex
         self.localCount = localCount
         self.spec = spec
+    }
+
+    /// Who owns which tokens.
+    public func plan() throws(PlanError) -> ShardPlan {
+        if shares.isEmpty { return try ShardPlan(layout, tokens: tokens, over: WorldSize(world)) }
+        guard shares.count == world else { throw .shares("it has \(shares.count) ranks in a world of \(world)") }
+        return try ShardPlan(shares: shares, tokens: tokens)
     }
 }

@@ -131,7 +131,10 @@ extension Coordinator {
         return best
     }
 
-    private mutating func place(_ index: Int, on chosen: [Int], _ now: Moment, _ directives: inout [Directive]) {
+    private mutating func place(_ index: Int, on candidates: [Int], _ now: Moment, _ directives: inout [Directive]) {
+        let inheritance = inherit(index, by: candidates.map { members[$0].id }, &directives)
+        let first = inheritance?.first ?? 0
+        let chosen = Array(candidates[first...] + candidates[..<first])
         epoch += 1
         if epoch > reserved.epochs {
             reserved.epochs = epoch + ControlLimits.epochsReserved
@@ -143,11 +146,13 @@ extension Coordinator {
         jobs[index].record.startedAt = now
         (jobs[index].since, jobs[index].movedAt) = (now, now)
         jobs[index].places = chosen.map { Job.Place(worker: members[$0].id, name: members[$0].registration.name) }
+        jobs[index].formerRing = jobs[index].places.map(\.worker)
         directives.append(.keep(.job(jobs[index].record)))
         watch(now.advanced(bySeconds: policy.prepareSeconds))
         emit(.placed(workers: jobs[index].places.map(\.name), epoch: Epoch(epoch)), of: index, now, &directives)
+        if let inheritance { emit(inheritance.event, of: index, now, &directives) }
         emit(.phase(.admitted), of: index, now, &directives)
-        let assignments = self.assignments(of: jobs[index], on: chosen)
+        let assignments = self.assignments(of: jobs[index], on: chosen, inheriting: inheritance)
         totals.promptTokens += jobs[index].specOfNextRun.tokens
         for (member, assignment) in zip(chosen, assignments) {
             members[member].run = assignment.run
@@ -155,7 +160,7 @@ extension Coordinator {
         }
     }
 
-    private func assignments(of job: Job, on chosen: [Int]) -> [Assignment] {
+    private func assignments(of job: Job, on chosen: [Int], inheriting inheritance: Inherited?) -> [Assignment] {
         let registrations = chosen.map { members[$0].registration }
         let peers = registrations.map { Peer(host: $0.dataHost, port: $0.dataPort, worker: $0.name) }
         let spec = job.specOfNextRun
@@ -166,6 +171,7 @@ extension Coordinator {
                 threads: job.submission.threads ?? max(1, registrations[rank].cpus / neighbours.count),
                 localIndex: neighbours.firstIndex(of: rank) ?? 0, localCount: neighbours.count, spec: spec)
             assignment.isEncrypted = policy.encryptsDataPlane
+            if let inheritance { (assignment.shares, assignment.resumes) = (inheritance.shares, inheritance.run) }
             return assignment
         }
     }

@@ -7,6 +7,7 @@ extension Coordinator {
     mutating func apply(_ report: WorkerReport, from worker: WorkerID, _ now: Moment, _ directives: inout [Directive]) {
         switch report {
         case .finished, .failed, .stopped: release(worker, from: report.run, &directives)
+        case .kept(let run, let shares): return noteKept(run, shares, by: worker, &directives)
         case .ready, .progress, .token: break
         }
         // A report about a run that is over, or from a worker that has no place in it, is late news.
@@ -34,6 +35,7 @@ extension Coordinator {
             settle(index, as: .succeeded, .succeeded(summaries), reason: "", now, &directives)
         case .failed(_, let code, let message, let lostRank):
             suspect(index, rank: rank, code, message, lostRank: lostRank, now, &directives)
+        case .kept: break
         case .stopped:
             let message = "\(jobs[index].describe(rank)) gave the job up \(jobs[index].whereabouts(of: rank)) without being told to"
             end(index, Failure(.internalError, message, rank: rank), now, &directives)
@@ -130,6 +132,7 @@ extension Coordinator {
         case .cancelled: totals.jobsCancelled += 1
         case .queued, .admitted, .running: preconditionFailure("job \(jobs[index].number) settled as \(phase)")
         }
+        forgetKept(of: index, &directives)
         directives.append(.keep(.job(jobs[index].record)))
         if case .generate = jobs[index].submission.spec { directives.append(.keep(.dropPrompt(jobs[index].number))) }
         emit(event, of: index, now, &directives)

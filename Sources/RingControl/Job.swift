@@ -32,6 +32,10 @@ struct Job: Sendable {
     var movedAt: Moment
     /// Workers at whose fault an attempt ended: others are taken first.
     var avoided: [String] = []
+    /// What workers still hold of its newest run, once that has broken: a next run may go on from there.
+    var kept: [WorkerID: [Share]] = [:]
+    /// The workers of its newest run, also when that is over.
+    var formerRing: [WorkerID] = []
     var tokensGenerated = 0
     /// Durable events so far: the sequence number of the last one.
     var events = 0

@@ -3,7 +3,9 @@
 import RingCore
 
 extension JobEvent: Codable {
-    private enum Key: String, CodingKey { case type, phase, workers, epoch, progress, index, id, failure, reason, attempt }
+    private enum Key: String, CodingKey {
+        case type, phase, workers, epoch, progress, index, id, failure, reason, attempt, tokensKept, layers
+    }
 
     /// `{"type":"token","index":0,"id":17}` and so on, one form a case.
     public init(from decoder: any Decoder) throws {
@@ -13,6 +15,9 @@ extension JobEvent: Codable {
         case "placed":
             self = .placed(
                 workers: try fields.decode([String].self, forKey: .workers), epoch: try fields.decode(Epoch.self, forKey: .epoch))
+        case "resumed":
+            self = .resumed(
+                tokensKept: try fields.decode(Int.self, forKey: .tokensKept), layers: try fields.decode(Int.self, forKey: .layers))
         case "retrying":
             self = .retrying(
                 attempt: try fields.decode(Int.self, forKey: .attempt), cause: try fields.decode(Failure.self, forKey: .failure))
@@ -38,6 +43,10 @@ extension JobEvent: Codable {
             try fields.encode("placed", forKey: .type)
             try fields.encode(workers, forKey: .workers)
             try fields.encode(epoch, forKey: .epoch)
+        case .resumed(let tokens, let layers):
+            try fields.encode("resumed", forKey: .type)
+            try fields.encode(tokens, forKey: .tokensKept)
+            try fields.encode(layers, forKey: .layers)
         case .retrying(let attempt, let cause):
             try fields.encode("retrying", forKey: .type)
             try fields.encode(attempt, forKey: .attempt)

@@ -73,6 +73,9 @@ public enum JobEvent: Hashable, Sendable {
     case phase(JobPhase)
     /// The workers that do it, by rank, under this membership version.
     case placed(workers: [String], epoch: Epoch)
+    /// The run goes on from a broken one: this many tokens need not go through all layers again, the first `layers` of which
+    /// every one of them has been through.
+    case resumed(tokensKept: Int, layers: Int)
     /// An attempt failed and another will be made; tokens of the answer that were told stay as they are.
     case retrying(attempt: Int, cause: Failure)
     /// How far it is. Only the newest counts.
@@ -90,7 +93,7 @@ public enum JobEvent: Hashable, Sendable {
     public var isFinal: Bool {
         switch self {
         case .succeeded, .failed, .cancelled: true
-        case .phase, .placed, .retrying, .progress, .token: false
+        case .phase, .placed, .resumed, .retrying, .progress, .token: false
         }
     }
 

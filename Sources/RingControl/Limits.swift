@@ -22,6 +22,8 @@ public enum ControlLimits {
     public static let timeoutSeconds = 2_592_000.0
     /// Most runs of a job, also those that were handed back by workers which left.
     public static let attempts = 1000
+    /// Most shares of a ring that goes on from a broken one: every rank is told of all of them.
+    public static let sharesKept = 1024
     /// Epochs that are set aside in the store at a time: a coordinator that was killed goes on behind all it may have used.
     public static let epochsReserved: UInt64 = 1024
     /// Most stop tokens in one specification.

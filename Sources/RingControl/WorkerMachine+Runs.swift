@@ -21,6 +21,7 @@ extension WorkerMachine {
             self.held?.isReleased = true
             directives.append(.releaseEngine(run))
         case .abort(let run, _): abort(run, &directives)
+        case .forget(let run): forget(run, &directives)
         case .stop: leave(graceEnds == nil ? .toldToStop : .drained, now, &directives)
         }
     }
@@ -49,6 +50,9 @@ extension WorkerMachine {
 
     /// Begins a run, its prompt first where it has one.
     private mutating func begin(_ assignment: Assignment, _ directives: inout [Directive]) {
+        // The engine goes on from what it kept, or gives it back before it takes memory for something else.
+        if let kept, kept.run != assignment.resumes { directives.append(.dropKept(kept.run)) }
+        kept = nil
         if case .generate = assignment.spec {
             held = Held(assignment: assignment, isFetching: true)
             directives.append(.fetchPrompt(assignment))
@@ -89,6 +93,7 @@ extension WorkerMachine {
     /// Gives up everything; nobody is told.
     mutating func giveUpAll(_ directives: inout [Directive]) {
         next = nil
+        if let kept { forget(kept.run, &directives) }
         held?.isSettled = true
         giveUp(&directives)
     }
@@ -116,13 +121,31 @@ extension WorkerMachine {
     }
 
     /// Passes on what the engine says of a run that is wanted, up to its last word.
-    mutating func forward(_ report: WorkerReport, _ directives: inout [Directive]) {
+    mutating func forward(_ report: WorkerReport, _ now: Moment, _ directives: inout [Directive]) {
+        if case .kept(let run, _) = report { return noteKept(run, report, now, &directives) }
         guard let held, held.run == report.run, !held.isGivenUp, !held.isSettled else { return }
         switch report {
         case .finished, .failed, .stopped: self.held?.isSettled = true
-        case .ready, .progress, .token: break
+        case .ready, .progress, .token, .kept: break
         }
         directives.append(.report(report))
+    }
+
+    /// The engine kept something of the held run: good to know for who may go on with it, if anybody is left.
+    private mutating func noteKept(_ run: Run, _ report: WorkerReport, _ now: Moment, _ directives: inout [Directive]) {
+        guard let held, held.run == run, !held.isSettled, worker != nil, !isDraining else {
+            directives.append(.dropKept(run))
+            return
+        }
+        kept = (run, now.advanced(bySeconds: policy.keepSeconds))
+        directives.append(.report(report))
+    }
+
+    /// What was kept of a run is not wanted, by who decides that or because the time for it is over.
+    mutating func forget(_ run: Run, _ directives: inout [Directive]) {
+        guard kept?.run == run else { return }
+        kept = nil
+        directives.append(.dropKept(run))
     }
 
     mutating func noteEnded(_ run: Run, _ now: Moment, _ directives: inout [Directive]) {

@@ -85,6 +85,7 @@ extension WorkerMachine {
 
     /// Acts on every deadline that has passed.
     mutating func expire(_ now: Moment, _ directives: inout [Directive]) {
+        if let kept, kept.until <= now { forget(kept.run, &directives) }
         if let grace = graceEnds, grace <= now, leaving == nil {
             handBack("the worker leaves and the run did not end within \(Int(policy.graceSeconds)) s", &directives)
             leave(.drained, now, &directives)
@@ -121,6 +122,7 @@ extension WorkerMachine {
         if let leaving { return leaving.by }
         var next = graceEnds
         func consider(_ moment: Moment) { next = min(next ?? moment, moment) }
+        if let kept { consider(kept.until) }
         switch session {
         case .apart(let until): consider(until)
         case .joined:

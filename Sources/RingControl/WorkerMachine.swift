@@ -63,6 +63,8 @@ public struct WorkerMachine: Sendable {
         case releaseEngine(Run)
         /// Let the engine give up; `engineEnded` follows.
         case cancelEngine(Run)
+        /// Give back what the engine kept of a run that broke.
+        case dropKept(Run)
         /// Tell the coordinator, in the session that is open, in order, again until it is answered.
         case report(WorkerReport)
         /// Tell the coordinator, again until it is answered, that this worker is to leave.
@@ -133,6 +135,8 @@ public struct WorkerMachine: Sendable {
     /// The number of the last directive that was obeyed.
     var sequence: UInt64 = 0
     var held: Held?
+    /// What the engine kept of a run that broke, and until when it waits for one that goes on from it.
+    var kept: (run: Run, until: Moment)?
     /// What to begin when the engine of the held run has ended.
     var next: Assignment?
     /// When a run must have ended, of a worker that is to leave.
@@ -191,7 +195,7 @@ public struct WorkerMachine: Sendable {
         case .directive(let number, let directive): obey(number, directive, now, &directives)
         case .promptFetched(let run): notePrompt(run, &directives)
         case .promptFailed(let run, let message): notePromptFailed(run, message, now, &directives)
-        case .engineReported(let report): forward(report, &directives)
+        case .engineReported(let report): forward(report, now, &directives)
         case .engineEnded(let run): noteEnded(run, now, &directives)
         case .drainRequested: drain(now, &directives)
         case .stopRequested: interrupt(now, &directives)

@@ -5,7 +5,7 @@ import RingCore
 extension WorkerDirective: Codable {
     private enum Key: String, CodingKey { case type, assignment, job, epoch, reason }
 
-    /// `{"type":"prepare","assignment":{...}}`, `{"type":"start","job":1,"epoch":1}`, `{"type":"abort","job":1,"epoch":1,"reason":R}`, `{"type":"stop"}`.
+    /// `{"type":"prepare","assignment":{...}}`, `{"type":"start","job":1,"epoch":1}`, `{"type":"abort","job":1,"epoch":1,"reason":R}`, `{"type":"forget","job":1,"epoch":1}`, `{"type":"stop"}`.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
         switch try fields.decode(String.self, forKey: .type) {
@@ -13,6 +13,7 @@ extension WorkerDirective: Codable {
         case "start": self = .start(try Run(from: decoder))
         case "abort":
             self = .abort(try Run(from: decoder), reason: try fields.decode(String.self, forKey: .reason))
+        case "forget": self = .forget(try Run(from: decoder))
         case "stop": self = .stop
         case let other:
             throw DecodingError.dataCorruptedError(forKey: .type, in: fields, debugDescription: "unknown directive \(other)")
@@ -33,6 +34,9 @@ extension WorkerDirective: Codable {
             try fields.encode("abort", forKey: .type)
             try run.encode(to: encoder)
             try fields.encode(reason, forKey: .reason)
+        case .forget(let run):
+            try fields.encode("forget", forKey: .type)
+            try run.encode(to: encoder)
         case .stop:
             try fields.encode("stop", forKey: .type)
         }
@@ -40,7 +44,7 @@ extension WorkerDirective: Codable {
 }
 
 extension WorkerReport: Codable {
-    private enum Key: String, CodingKey { case type, progress, index, id, summary, code, message, lostRank }
+    private enum Key: String, CodingKey { case type, progress, index, id, summary, code, message, lostRank, shares }
 
     /// `{"type":"token","job":1,"epoch":1,"index":0,"id":17}` and so on, one form a case.
     public init(from decoder: any Decoder) throws {
@@ -58,6 +62,7 @@ extension WorkerReport: Codable {
                 run, try fields.decode(FailureCode.self, forKey: .code),
                 message: try fields.decode(String.self, forKey: .message),
                 lostRank: try fields.decodeIfPresent(Int.self, forKey: .lostRank))
+        case "kept": self = .kept(run, try fields.decode([Share].self, forKey: .shares))
         case "stopped": self = .stopped(run)
         case let other:
             throw DecodingError.dataCorruptedError(forKey: .type, in: fields, debugDescription: "unknown report \(other)")
@@ -85,6 +90,9 @@ extension WorkerReport: Codable {
             try fields.encode(code, forKey: .code)
             try fields.encode(message, forKey: .message)
             try fields.encodeIfPresent(lostRank, forKey: .lostRank)
+        case .kept(_, let shares):
+            try fields.encode("kept", forKey: .type)
+            try fields.encode(shares, forKey: .shares)
         case .stopped: try fields.encode("stopped", forKey: .type)
         }
     }

@@ -54,6 +54,8 @@ public enum WorkerDirective: Hashable, Sendable {
     case start(Run)
     /// Give the run up, and report `stopped`, also if it is not known.
     case abort(Run, reason: String)
+    /// What was kept of this run is not wanted: give its memory back.
+    case forget(Run)
     /// Leave: nothing more will be asked. A process that was started for one coordinator ends.
     case stop
 }
@@ -148,6 +150,8 @@ public enum WorkerReport: Hashable, Sendable {
     case finished(Run, WorkerSummary)
     /// It could not go on. `lostRank`: because that rank is gone.
     case failed(Run, FailureCode, message: String, lostRank: Int?)
+    /// What it still holds of a run that broke, and could go on from. Comes before `failed` or `stopped`.
+    case kept(Run, [Share])
     /// It gave the run up as it was told to.
     case stopped(Run)
 
@@ -155,7 +159,7 @@ public enum WorkerReport: Hashable, Sendable {
     public var run: Run {
         switch self {
         case .ready(let run), .progress(let run, _), .token(let run, _, _), .finished(let run, _), .failed(let run, _, _, _),
-            .stopped(let run):
+            .kept(let run, _), .stopped(let run):
             run
         }
     }

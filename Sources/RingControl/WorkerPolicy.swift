@@ -16,6 +16,9 @@ public struct WorkerPolicy: Hashable, Sendable {
     public var streamBackoffSecondsMax = 0.8
     /// Seconds that a run has to end when the worker is to leave. Longer: an upgrade of the machine waits for it.
     public var graceSeconds = 60.0
+    /// Seconds for which it holds what is left of a broken run. Longer: memory that nobody needs is held. Shorter: a run that
+    /// waits for another worker starts from the beginning.
+    public var keepSeconds = 600.0
     /// Seconds to wait for the engine to end before the worker leaves all the same.
     public var giveUpSeconds = 2.0
     /// Seconds by which a wake-up may be late before the worker takes itself for the one that was asleep, and waits for the

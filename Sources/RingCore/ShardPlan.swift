@@ -5,11 +5,14 @@
 public enum PlanError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The number of tokens is below one or above `Limits.tokens`.
     case tokens(Int)
+    /// A table of shares does not deal every token once.
+    case shares(String)
 
     /// A sentence for people.
     public var description: String {
         switch self {
         case .tokens(let count): "a context has 1 to \(Limits.tokens) tokens, got \(count)"
+        case .shares(let why): "the table of shares does not deal every token once: \(why)"
         }
     }
 }
@@ -24,8 +27,8 @@ public struct ShardPlan: Hashable, Sendable {
         case zigzag
     }
 
-    /// How the tokens are dealt.
-    public let layout: Layout
+    /// How the tokens are dealt; `nil` where a table says it.
+    public let layout: Layout?
     /// Number of tokens, at least one.
     public let tokens: Int
     /// Number of ranks.
@@ -46,6 +49,27 @@ public struct ShardPlan: Hashable, Sendable {
             let places = layout == .zigzag ? [rank, runs - 1 - rank] : [rank]
             return places.map { Chunk(start: edges[$0], length: edges[$0 + 1] - edges[$0]) }.filter { !$0.isEmpty }
         }
+    }
+
+    /// The plan of a table of shares, by rank and in order of position, which must deal every token once.
+    public init(shares: [[Share]], tokens: Int) throws(PlanError) {
+        guard tokens >= 1, tokens <= Limits.tokens else { throw .tokens(tokens) }
+        guard (1...Limits.ranks).contains(shares.count) else { throw .shares("it has \(shares.count) ranks") }
+        var end = 0
+        for share in shares.flatMap({ $0 }).sorted(by: { $0.start < $1.start }) {
+            guard share.start == end, share.length > 0, share.length <= tokens - end else {
+                throw .shares("\(share.length) tokens at \(share.start) follow on \(end)")
+            }
+            end = share.end
+        }
+        guard end == tokens else { throw .shares("it ends at \(end) of \(tokens)") }
+        guard shares.allSatisfy({ zip($0, $0.dropFirst()).allSatisfy { $0.start < $1.start } }) else {
+            throw .shares("a rank's are out of order")
+        }
+        layout = nil
+        self.tokens = tokens
+        world = WorldSize(shares.count)
+        owned = shares.map { $0.map { Chunk(start: $0.start, length: $0.length) } }
     }
 
     /// The `runs + 1` edges of runs that differ by at most one tile (or one token, when a run is shorter than a tile).

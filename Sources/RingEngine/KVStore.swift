@@ -50,6 +50,20 @@ public struct KVStore: Sendable {
     /// The blocks for decoded tokens in `layer`.
     public func growth(layer: Int) -> KVBlocks { blocks(layer: layer, first: shard.blockCount, count: growthBlocks) }
 
+    /// Copies a chunk's blocks of a layer out of another store.
+    public func copy(layer: Int, from other: KVStore, _ old: ShardBlocks.Run, to new: ShardBlocks.Run) {
+        precondition(old.blockCount == new.blockCount && other.layout == layout, "blocks of another shape")
+        let bytes = old.blockCount * layout.blockByteCount
+        let start = other.offset(layer: layer) + old.firstBlock * layout.blockByteCount
+        memory.copy(from: other.memory[start..<start + bytes], at: offset(layer: layer) + new.firstBlock * layout.blockByteCount)
+    }
+
+    /// Gives a layer's memory back to the system: its blocks are zero afterwards.
+    public func discard(layer: Int) {
+        let start = offset(layer: layer)
+        memory[start..<start + layerByteCount].discard()
+    }
+
     private func blocks(layer: Int, first: Int, count: Int) -> KVBlocks {
         let start = offset(layer: layer) + first * layout.blockByteCount
         return KVBlocks(layout: layout, region: memory[start..<start + count * layout.blockByteCount], tokens: 0, firstPosition: 0)

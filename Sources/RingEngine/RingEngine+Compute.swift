@@ -91,8 +91,8 @@ extension RingEngine where Wire: ~Copyable {
         _ step: Int, _ input: AttentionInput, _ run: inout PassRun, _ progress: (PassProgress) -> Void
     ) throws(EngineError) -> Int {
         let owner = run.pass.schedule[step].kvOwner
-        let pairs = visiblePairs(with: owner, causal: input.causal)
-        let visible = plan.work(of: rank, on: owner, causal: input.causal) * heads
+        let pairs = visiblePairs(with: owner, input)
+        let visible = visiblePairCount(of: pairs) * heads
         guard visible > 0 else { return 0 }
         let blocks = step == 0 ? store.prompt(layer: run.layer) : received(step: step, owner: owner)
         let work = StepWork(
@@ -118,15 +118,26 @@ extension RingEngine where Wire: ~Copyable {
         return visible
     }
 
-    private func visiblePairs(with owner: Rank, causal: Bool) -> [StepPair] {
+    /// The chunks of own queries that see something of the owner's chunks of keys.
+    func visiblePairs(with owner: Rank, _ input: AttentionInput) -> [StepPair] {
         var pairs: [StepPair] = []
-        for queries in shard.runs {
+        for (place, queries) in shard.runs.enumerated() where input.active?[place] ?? true {
             for keys in shards[owner.index].runs {
-                let visibility = causal ? Visibility(of: keys.chunk.range, to: queries.chunk.range) : .all
+                let visibility = input.causal ? Visibility(of: keys.chunk.range, to: queries.chunk.range) : .all
                 if visibility != .none { pairs.append(StepPair(queries: queries, keys: keys, visibility: visibility)) }
             }
         }
         return pairs
+    }
+
+    /// Query and key pairs of these chunks, counted once for all heads.
+    func visiblePairCount(of pairs: [StepPair]) -> Int {
+        pairs.reduce(0) { sum, pair in
+            let (queries, keys) = (pair.queries.chunk, pair.keys.chunk)
+            return sum
+                + (pair.visibility == .causal
+                    ? Visibility.causalPairs(queries: queries.range, keys: keys.range) : queries.length * keys.length)
+        }
     }
 
     /// Own rows of the query chunks that see anything, cut at task size.

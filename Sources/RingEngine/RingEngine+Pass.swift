@@ -12,12 +12,15 @@ public struct AttentionInput: Sendable {
     public var state: HeadStates
     /// Whether a key is visible only to queries at its position and later.
     public var causal: Bool
+    /// Which of the rank's chunks have queries, by place in its shard; `nil` is all. The others are only attended to.
+    public var active: [Bool]?
 
     /// Input of its parts.
-    public init(queries: FloatRows, state: HeadStates, causal: Bool) {
+    public init(queries: FloatRows, state: HeadStates, causal: Bool, active: [Bool]? = nil) {
         self.queries = queries
         self.state = state
         self.causal = causal
+        self.active = active
     }
 }
 
@@ -50,7 +53,7 @@ extension RingEngine where Wire: ~Copyable {
     ) throws(EngineError) -> PassReport {
         let schedule = RingSchedule(for: rank, in: plan.world)
         var run = PassRun(pass: RingPass(along: schedule), traffic: PassTraffic(steps: schedule.count), layer: layer)
-        run.pairsInAll = schedule.reduce(0) { $0 + plan.work(of: rank, on: $1.kvOwner, causal: input.causal) } * heads
+        run.pairsInAll = schedule.reduce(0) { $0 + visiblePairCount(of: visiblePairs(with: $1.kvOwner, input)) } * heads
         let begun = MonotonicClock.now()
         input.state.reset()
         try handle(.begin, &run)

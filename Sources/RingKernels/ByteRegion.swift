@@ -60,6 +60,15 @@ import Glibc
     /// Sets every byte to zero.
     public func clear() { unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount) }
 
+    /// Gives the pages that lie whole in this view back to the system; they read as zero afterwards.
+    public func discard() {
+        let page = 4096
+        let start = (Int(bitPattern: unsafe base) + page - 1) / page * page
+        let end = (Int(bitPattern: unsafe base) + byteCount) / page * page
+        guard end > start else { return }
+        unsafe madvise(base + (start - Int(bitPattern: base)), end - start, MADV_DONTNEED)
+    }
+
     /// Copies `source` to `offset`; the ranges may overlap.
     public func copy(from source: ByteRegion, at offset: Int = 0) {
         precondition(offset >= 0 && offset + source.byteCount <= byteCount, "copy past the end")

@@ -5,8 +5,9 @@ import RingKernels
 import Synchronization
 
 extension ModelRank where Wire: ~Copyable {
-    var slices: [TokenSlice] {
-        engine.shard.runs.flatMap { run in
+    /// The tokens of the rank's active chunks.
+    func slices(_ active: [Bool]) -> [TokenSlice] {
+        zip(engine.shard.runs, active).filter(\.1).map(\.0).flatMap { run in
             stride(from: 0, to: run.chunk.length, by: TokenSlice.tokensMax).map { start in
                 let count = min(TokenSlice.tokensMax, run.chunk.length - start)
                 return TokenSlice(
@@ -41,19 +42,15 @@ extension ModelRank where Wire: ~Copyable {
                 }
             } catch { failure.note(slice.position, .kernel(error)) }
         }
-        figures.flops += Double(engine.shard.tokenCount) * parts.linearFlopsPerTokenAndLayer
+        figures.flops += Double(slices.reduce(0) { $0 + $1.rows.count }) * parts.linearFlopsPerTokenAndLayer
         if let error = failure.first { throw error }
     }
 
-    mutating func attend(layer: Int, progress: (PrefillProgress) -> Void) throws(ModelError) {
-        let layers = parts.config.layerCount
+    mutating func attend(layer: Int, _ active: [Bool], progress: (PassProgress) -> Void) throws(ModelError) {
         let report: PassReport
         do throws(EngineError) {
-            let input = AttentionInput(queries: queries, state: state, causal: true)
-            report = try engine.attend(layer: layer, input) { pass in
-                let fraction = (Double(layer) + pass.fraction) / Double(layers)
-                progress(PrefillProgress(layer: layer, layers: layers, step: pass.step, steps: pass.steps, fraction: fraction))
-            }
+            let input = AttentionInput(queries: queries, state: state, causal: true, active: active)
+            report = try engine.attend(layer: layer, input, progress: progress)
         } catch { throw .engine(error) }
         figures.computeSeconds += report.computeSeconds
         figures.exposedSeconds += report.exposedSeconds

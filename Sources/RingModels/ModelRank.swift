@@ -41,6 +41,8 @@ public struct ModelRank<Wire: RingWire & ~Copyable>: ~Copyable {
     let queries: FloatRows
     let state: HeadStates
     let tokenState: TokenBuffers
+    /// For each of the rank's chunks, the layers it has been through; `nil` while a layer changes hidden states.
+    var layersDone: [Int]?
 
     /// Shape of the engine that a model needs.
     public static func shape(_ config: ModelConfig, plan: ShardPlan, element: ElementType, decodeTokensMax: Int) throws(KernelError)
@@ -65,23 +67,37 @@ public struct ModelRank<Wire: RingWire & ~Copyable>: ~Copyable {
         queries = buffers.queries
         state = buffers.state
         tokenState = buffers.token
+        layersDone = Array(repeating: 0, count: engine.shard.runs.count)
         self.engine = engine
     }
 
-    /// Runs the prompt. `prompt` holds the ids of each of the rank's chunks, in order.
+    /// Runs the prompt. `prompt` holds the ids of each of the rank's chunks, in order. `firstLayer` is the first that any rank's
+    /// tokens have yet to go through: where a broken run is gone on from, all ranks must say the same.
     public mutating func prefill(
-        _ prompt: [ArraySlice<UInt32>], progress: (PrefillProgress) -> Void = { _ in }
+        _ prompt: [ArraySlice<UInt32>], firstLayer: Int = 0, progress: (PrefillProgress) -> Void = { _ in }
     ) throws(ModelError) {
-        for (run, ids) in zip(engine.shard.runs, prompt) {
+        for (place, (run, ids)) in zip(engine.shard.runs, prompt).enumerated() where layersDone?[place] == 0 {
             precondition(ids.count == run.chunk.length, "chunk \(run.chunk) needs \(run.chunk.length) ids, got \(ids.count)")
             let rows = run.firstRow..<run.firstRow + run.chunk.length
             try parts.weights.embed(ids, firstPosition: run.chunk.start, into: hidden.rows(rows))
         }
-        let slices = self.slices
-        for layer in 0..<parts.config.layerCount {
+        let layers = parts.config.layerCount
+        let share = 1 / Double(max(layers - firstLayer, 1))
+        for layer in firstLayer..<max(layers, firstLayer) {
+            guard let done = layersDone else { preconditionFailure("a rank whose layer broke off runs no further one") }
+            let active = done.map { $0 <= layer }
+            let slices = self.slices(active)
             try timed { (rank) throws(ModelError) in try rank.projectSlices(slices, layer: layer) }
-            try attend(layer: layer, progress: progress)
-            try timed { (rank) throws(ModelError) in try rank.finishSlices(slices, layer: layer) }
+            try attend(layer: layer, active) { pass in
+                let fraction = (Double(layer - firstLayer) + pass.fraction) * share
+                progress(
+                    PrefillProgress(layer: layer, layers: layers, step: pass.step, steps: pass.steps, fraction: fraction))
+            }
+            try timed { (rank) throws(ModelError) in
+                rank.layersDone = nil
+                try rank.finishSlices(slices, layer: layer)
+                rank.layersDone = zip(done, active).map { $1 ? layer + 1 : $0 }
+            }
         }
     }
 

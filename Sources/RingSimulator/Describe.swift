@@ -30,6 +30,7 @@ enum Describe {
         case .finished(let run, _): "finished \(run)"
         case .failed(let run, let code, let message, let lost):
             "failed \(run) \(code.rawValue) \(message)\(lost.map { ", lost rank \($0)" } ?? "")"
+        case .kept(let run, let shares): "kept \(shares.reduce(0) { $0 + $1.length }) tokens of \(run)"
         case .stopped(let run): "stopped \(run)"
         }
     }
@@ -44,6 +45,7 @@ enum Describe {
         case .startEngine(let assignment): "starts its engine at \(assignment.run), rank \(assignment.rank) of \(assignment.world)"
         case .releaseEngine(let run): "lets its engine run \(run)"
         case .cancelEngine(let run): "gives \(run) up"
+        case .dropKept(let run): "drops what it kept of \(run)"
         case .report(let report): "reports \(Describe.report(report))"
         case .drainSelf: "says that it leaves"
         case .wake: "waits"
@@ -54,6 +56,7 @@ enum Describe {
     static func event(_ event: JobEvent) -> String {
         switch event {
         case .phase(let phase): "\(phase)"
+        case .resumed(let tokens, let layers): "resumed with \(tokens) tokens, \(layers) layers"
         case .placed(let workers, let epoch): "placed on \(workers.joined(separator: " ")) under epoch \(epoch.number)"
         case .retrying(let attempt, let cause): "attempt \(attempt) failed: \(cause.message)"
         case .progress(let whole): "\(whole.phase) \(whole.tokensDone)/\(whole.tokensTotal)"

@@ -12,7 +12,7 @@ extension SimulatedEngine {
             for event in early { if case .frame(let frame, let sender) = event { answer(frame, to: sender, &effects) } }
             return
         }
-        guard case .generate(let spec) = assignment.spec, spec.maxTokens > 0, let last = rows.last else {
+        guard case .generate(let spec) = assignment.spec, spec.maxTokens > 0, let last = history.last?[layers] else {
             finishDecode(&effects)
             return
         }
@@ -76,9 +76,11 @@ extension SimulatedEngine {
 
     /// Attention of one row over the keys that this rank keeps; a keeper keeps the row's own key first.
     private mutating func part(layer: Int, position: Int, row: UInt64, keeper: Int) -> Partial {
-        if keeper == rank { kept[layer].append((position, row)) }
+        if keeper == rank { growth[layer].append((position, row)) }
         var partial = Partial()
-        for (_, key) in kept[layer] { partial += Partial(pairs: 1, sum: IntegerModel.weight(row, key, layer: layer)) }
+        for key in history.map({ $0[layer] }) + growth[layer].map(\.row) {
+            partial += Partial(pairs: 1, sum: IntegerModel.weight(row, key, layer: layer))
+        }
         return partial
     }
 

@@ -6,8 +6,7 @@ import RingCore
 extension SimulatedEngine {
     mutating func beginLayer(_ random: inout SplitMix64, _ effects: inout [Effect]) {
         pass = RingPass(along: RingSchedule(for: Rank(rank), in: WorldSize(world)))
-        partials = Array(repeating: Partial(), count: rows.count)
-        kept.append(zip(positions, rows).map { ($0, $1) })
+        partials = Array(repeating: Partial(), count: history.count)
         posted = []
         turn(.begin, &random, &effects)
     }
@@ -15,7 +14,7 @@ extension SimulatedEngine {
     /// The block that this rank sends, or attends to, at a step of the present layer.
     func block(step: Int, layer: Int) -> Block? {
         guard phase == .ring, layer == self.layer else { return nil }
-        if step == 0 { return Block(owner: rank, chunks: own, rows: rows) }
+        if step == 0 { return Block(owner: rank, chunks: own, rows: history.map { $0[layer] }) }
         return buffers[mutation == .wrongBuffer ? 0 : RingPass.buffer(ofStep: step)]
     }
 
@@ -78,9 +77,9 @@ extension SimulatedEngine {
             for keys in block.chunks {
                 let visibility = isCausal ? Visibility(of: keys.range, to: queries.range) : .all
                 if visibility != .none {
-                    for query in 0..<queries.length {
+                    for query in 0..<queries.length where level(queryBase + query) <= layer {
                         let seen = visibility == .all ? keys.length : min(max(queries.start + query + 1 - keys.start, 0), keys.length)
-                        let row = rows[queryBase + query]
+                        let row = history[queryBase + query][layer]
                         var sum: UInt64 = 0
                         for key in 0..<seen { sum &+= IntegerModel.weight(row, block.rows[keyBase + key], layer: layer) }
                         partials[queryBase + query] += Partial(pairs: seen, sum: sum)
@@ -93,12 +92,13 @@ extension SimulatedEngine {
     }
 
     private mutating func finishLayer(_ random: inout SplitMix64, _ effects: inout [Effect]) {
-        for place in rows.indices { rows[place] = IntegerModel.next(rows[place], partials[place]) }
+        let active = history.indices.filter { level($0) <= layer }
+        for place in active { history[place].append(IntegerModel.next(history[place][layer], partials[place])) }
         layer += 1
-        effects.append(.check(layer: layer, rows: rows, partials: partials))
+        effects.append(.check(layer: layer, places: active, rows: active.map { history[$0][layer] }, partials: active.map { partials[$0] }))
         let progress = WorkerProgress(
             phase: assignment.spec.kind == "attend" ? .attend : .prefill, layer: layer - 1, layers: layers, step: world - 1, steps: world,
-            tokensDone: rows.count * layer / layers, tokensTotal: rows.count)
+            tokensDone: history.count * layer / layers, tokensTotal: history.count)
         effects.append(.report(.progress(run, progress)))
         if layer < layers {
             beginLayer(&random, &effects)

@@ -45,8 +45,10 @@ struct SimulatedEngine: Sendable {
         /// Send an event after a while, given in seconds.
         case after(Double, Event)
         case report(WorkerReport)
-        /// A layer's own rows are done: compare them.
-        case check(layer: Int, rows: [UInt64], partials: [Partial])
+        /// A layer's rows are done at these places among the own ones: compare them.
+        case check(layer: Int, places: [Int], rows: [UInt64], partials: [Partial])
+        /// Hold this beyond the end of the run.
+        case keep(Kept)
         /// The thread ends.
         case end
     }
@@ -64,12 +66,16 @@ struct SimulatedEngine: Sendable {
     /// How often it has looked without anything new.
     var silentLooks = 0
 
+    /// What it was to go on from is not there.
+    var isBereft = false
+
     // The ring.
     var layer = 0
     var pass: RingPass
-    /// Layer 0 ... the present one: own rows, chunk after chunk, then rows of answer tokens that it keeps.
-    var kept: [[(position: Int, row: UInt64)]] = []
-    var rows: [UInt64]
+    /// Of each own position, chunk after chunk, its row of layer 0 and of each layer that it has been through.
+    var history: [[UInt64]]
+    /// Rows of answer tokens that it keeps, by layer.
+    var growth: [[(position: Int, row: UInt64)]]
     var partials: [Partial] = []
     var buffers: [Block?] = [nil, nil]
     /// Offers of the previous rank that have not been taken.
@@ -91,25 +97,76 @@ struct SimulatedEngine: Sendable {
     var own: [Chunk] { plan.chunks(of: Rank(rank)) }
     var positions: [Int] { own.flatMap { Array($0.range) } }
 
-    /// `prompt` are the token ids of the rank's own positions.
-    init(_ assignment: Assignment, prompt: [UInt32], mutation: Mutation?) {
+    /// What is left of a broken run.
+    struct Kept: Hashable, Sendable {
+        let run: Run
+        let shares: [Share]
+        /// By position.
+        let history: [Int: [UInt64]]
+    }
+
+    /// `prompt` are the token ids of the rank's own positions; `kept` is what the worker holds of the run that this one goes on from.
+    init(_ assignment: Assignment, prompt: [UInt32], goingOnFrom kept: Kept? = nil, mutation: Mutation?) {
         self.assignment = assignment
         self.mutation = mutation
         layers = IntegerModel.layers(of: assignment.spec)
         let world = WorldSize(assignment.world)
-        guard let plan = try? ShardPlan(assignment.layout, tokens: assignment.tokens, over: world) else {
+        guard let plan = try? assignment.plan() else {
             preconditionFailure("an assignment of \(assignment.tokens) tokens")
         }
         self.plan = plan
         met = (0..<assignment.world).map { $0 == assignment.rank }
         pass = RingPass(along: RingSchedule(for: Rank(assignment.rank), in: world))
-        rows = []
-        for (id, position) in zip(prompt, positions) { rows.append(IntegerModel.embed(id, at: position)) }
+        growth = Array(repeating: [], count: layers)
+        history = []
+        for (id, position) in zip(prompt, positions) { history.append([IntegerModel.embed(id, at: position)]) }
+        adopt(kept)
+    }
+
+    /// The layer that position `place` is to go through next.
+    func level(_ place: Int) -> Int { history[place].count - 1 }
+
+    private mutating func adopt(_ kept: Kept?) {
+        guard !assignment.shares.isEmpty else { return }
+        layer = assignment.shares.flatMap { $0 }.map(\.layers).min() ?? 0
+        for share in assignment.shares[rank] where share.layers > 0 {
+            guard let kept, kept.run == assignment.resumes, kept.shares.contains(share) else {
+                isBereft = true
+                return
+            }
+            for (place, position) in positions.enumerated() where position >= share.start && position < share.end {
+                history[place] = kept.history[position] ?? []
+            }
+        }
+    }
+
+    /// What a next run may go on from.
+    private func left() -> Kept? {
+        guard case .generate = assignment.spec, phase != .over, !isBereft else { return nil }
+        var (shares, place, held): ([Share], Int, [Int: [UInt64]]) = ([], 0, [:])
+        for chunk in own {
+            var rows = Array(history[place..<place + chunk.length])
+            if mutation == .keepTooMuch, phase == .ring { rows = rows.map { $0.count == layer + 1 ? $0 + [$0[layer]] : $0 } }
+            if rows[0].count > 1 {
+                shares.append(Share(start: chunk.start, length: chunk.length, layers: rows[0].count - 1))
+                for (position, row) in zip(chunk.range, rows) { held[position] = row }
+            }
+            place += chunk.length
+        }
+        return shares.isEmpty ? nil : Kept(run: run, shares: shares, history: held)
+    }
+
+    /// Holds what is left, and says so.
+    mutating func keep(_ effects: inout [Effect]) {
+        guard let left = left() else { return }
+        effects.append(.keep(left))
+        effects.append(.report(.kept(run, left.shares)))
     }
 
     mutating func handle(_ event: Event, _ random: inout SplitMix64, into effects: inout [Effect]) {
         if phase == .over { return }
         switch event {
+        case .loaded where isBereft: fail(.shuttingDown, "what was kept of the broken run is gone", lost: nil, &effects)
         case .loaded:
             phase = .meeting
             meet(&effects)
@@ -117,7 +174,8 @@ struct SimulatedEngine: Sendable {
         case .released:
             guard phase == .ready else { return }
             phase = .ring
-            beginLayer(&random, &effects)
+            // A broken run that was through with its prompt may have left nothing to do but the answer.
+            if layer < layers { beginLayer(&random, &effects) } else { beginDecode(&random, &effects) }
         case .frame(let frame, let sender):
             silentLooks = 0
             receive(frame, from: sender, &random, &effects)
@@ -177,6 +235,7 @@ struct SimulatedEngine: Sendable {
     }
 
     mutating func fail(_ code: FailureCode, _ message: String, lost: Int?, _ effects: inout [Effect]) {
+        keep(&effects)
         phase = .over
         effects.append(.report(.failed(run, code, message: message, lostRank: lost)))
         breakOff(&effects)

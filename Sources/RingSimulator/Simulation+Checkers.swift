@@ -85,7 +85,7 @@ extension Simulation {
             }
         case .retrying(_, let cause):
             if clients[owner].isProbe { fail("recovery", "job \(job) was tried again long after the last fault: \(cause.message)") }
-        case .phase, .progress, .cancelled: break
+        case .phase, .resumed, .progress, .cancelled: break
         }
     }
 
@@ -113,20 +113,18 @@ extension Simulation {
 
     // MARK: pairs: every visible (query, key) pair exactly once
 
-    mutating func checkLayer(_ assignment: Assignment, _ layer: Int, _ rows: [UInt64], _ partials: [Partial]) {
+    mutating func checkLayer(_ assignment: Assignment, _ layer: Int, _ places: [Int], _ rows: [UInt64], _ partials: [Partial]) {
         guard let owner = told.firstIndex(where: { $0.job == assignment.job }), let oracle = clients[owner].oracle,
-            let plan = try? ShardPlan(assignment.layout, tokens: assignment.tokens, over: WorldSize(assignment.world))
+            let plan = try? assignment.plan()
         else { return }
-        var place = 0
-        for chunk in plan.chunks(of: Rank(assignment.rank)) {
-            for position in chunk.range {
-                let wanted = oracle.pairs(of: position, tokens: assignment.tokens)
-                if partials[place].pairs != wanted {
-                    fail("pairs", "\(assignment.run) layer \(layer) row \(position): \(partials[place].pairs) pairs of \(wanted)")
-                } else if rows[place] != oracle.rows[layer][position] {
-                    fail("pairs", "\(assignment.run) layer \(layer) row \(position): the right number of pairs, and not the right ones")
-                }
-                place += 1
+        let positions = plan.chunks(of: Rank(assignment.rank)).flatMap { Array($0.range) }
+        for (place, (row, partial)) in zip(places, zip(rows, partials)) {
+            let position = positions[place]
+            let wanted = oracle.pairs(of: position, tokens: assignment.tokens)
+            if partial.pairs != wanted {
+                fail("pairs", "\(assignment.run) layer \(layer) row \(position): \(partial.pairs) pairs of \(wanted)")
+            } else if row != oracle.rows[layer][position] {
+                fail("pairs", "\(assignment.run) layer \(layer) row \(position): the right number of pairs, and not the right ones")
             }
         }
     }

@@ -12,12 +12,14 @@ extension Simulation {
         }
         var ids = workers[place].prompt.flatMap { $0.run == assignment.run ? $0.ids : nil } ?? []
         if case .attend(let spec) = assignment.spec {
-            let plan = try? ShardPlan(assignment.layout, tokens: assignment.tokens, over: WorldSize(assignment.world))
+            let plan = try? assignment.plan()
             ids = (plan?.chunks(of: Rank(assignment.rank)) ?? []).flatMap { chunk in
                 chunk.range.map { IntegerModel.seededID(spec, at: $0) }
             }
         }
-        workers[place].engine = SimulatedEngine(assignment, prompt: ids, mutation: options.mutation)
+        let kept = workers[place].kept
+        workers[place].kept = nil
+        workers[place].engine = SimulatedEngine(assignment, prompt: ids, goingOnFrom: kept, mutation: options.mutation)
         after(work.between(0.05, 0.4), 1 + place, .engine(assignment.run, .loaded))
     }
 
@@ -46,7 +48,8 @@ extension Simulation {
         case .report(let report):
             if case .progress = report {} else { note(1 + place, "engine: \(Describe.report(report))") }
             tell(place, .engineReported(report))
-        case .check(let layer, let rows, let partials): checkLayer(assignment, layer, rows, partials)
+        case .check(let layer, let places, let rows, let partials): checkLayer(assignment, layer, places, rows, partials)
+        case .keep(let kept): workers[place].kept = kept
         case .end: after(work.between(0.0005, 0.02), 1 + place, .engineEnded(run))
         }
     }
@@ -59,6 +62,8 @@ extension Simulation {
         // One that is over already ends of itself.
         guard engine.phase != .over else { return }
         var effects: [SimulatedEngine.Effect] = []
+        var ending = engine
+        ending.keep(&effects)
         engine.breakOff(&effects)
         workers[place].engine?.phase = .over
         for effect in effects { perform(effect, place, run) }

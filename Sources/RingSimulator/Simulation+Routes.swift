@@ -66,6 +66,7 @@ extension Simulation {
         case .token(_, let index, let id): return .token(run, index: index, id: id)
         case .finished(_, let summary): return .finished(run, summary)
         case .failed(_, let code, let message, let lost): return .failed(run, code, message: message, lostRank: lost)
+        case .kept(_, let shares): return .kept(run, shares)
         case .stopped: return .stopped(run)
         }
     }

@@ -44,6 +44,7 @@ extension Simulation {
         case .releaseEngine(let run):
             if workers[place].engine?.run == run { turnEngine(place, .released) }
         case .cancelEngine(let run): cancelEngine(place, run)
+        case .dropKept(let run): if workers[place].kept?.run == run { workers[place].kept = nil }
         case .report(let report): put(place, report)
         case .drainSelf:
             workers[place].isLeaving = true
@@ -191,7 +192,7 @@ extension Simulation {
     // MARK: prompts
 
     private mutating func fetch(_ place: Int, _ assignment: Assignment, tries: Int) {
-        let plan = try? ShardPlan(assignment.layout, tokens: assignment.tokens, over: WorldSize(assignment.world))
+        let plan = try? assignment.plan()
         let chunks = plan?.chunks(of: Rank(assignment.rank)) ?? []
         workers[place].fetching = (ask(1 + place, .fetchPrompt(assignment.job, chunks), within: 2), assignment, tries + 1)
     }

@@ -18,6 +18,8 @@ public enum FaultKind: String, Hashable, Sendable, CaseIterable {
 
 /// A rule that is broken on purpose, so that a test can see some checker find it.
 public enum Mutation: String, Hashable, Sendable, CaseIterable {
+    /// A broken run keeps the layer under way as if it were done.
+    case keepTooMuch
     /// A change of a job's record that settles it is not kept.
     case dropJobRecord
     /// One durable event in eight is not kept.

@@ -26,6 +26,8 @@ struct WorkerNode {
     var fetching: (request: UInt64?, assignment: Assignment, tries: Int)?
     var prompt: (run: Run, ids: [UInt32])?
     var engine: SimulatedEngine?
+    /// What is left of a broken run.
+    var kept: SimulatedEngine.Kept?
     /// Dies when it next reports something, for so many seconds.
     var crashAtReport: Double?
 

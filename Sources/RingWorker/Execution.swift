@@ -10,8 +10,9 @@ import Synchronization
 /// Runs jobs with the attention engine over TCP.
 public struct EngineExecutor: JobExecutor {
     private let roots: FolderRoots
+    private let keeper = Keeper()
 
-    /// An executor whose jobs read and write below `roots`; it holds nothing between jobs.
+    /// An executor whose jobs read and write below `roots`; between jobs it holds at most what is left of a broken one.
     public init(roots: FolderRoots = .anywhere) { self.roots = roots }
 
     /// See `JobExecutor`. When the machine's cores go round, the job's threads are pinned, each to a core of its own.
@@ -43,13 +44,18 @@ public struct EngineExecutor: JobExecutor {
         return Array(all[first..<first + assignment.threads])
     }
 
+    /// See `JobExecutor`.
+    public func forget(_ run: Run) { keeper.forget(run) }
+
     private func run(
         _ assignment: Assignment, prompt: [PromptChunk], context: ExecutionContext, cpus: [Int]
     ) throws(ExecutionError) -> WorkerSummary? {
+        // Before anything takes memory.
+        keeper.giveBackAll(but: assignment.resumes)
         do throws(ExecutionError) {
             switch try roots.resolved(assignment.spec) {
             case .generate(let spec):
-                return try GenerateExecution(assignment: assignment, spec: spec, context: context, cpus: cpus).run(prompt)
+                return try GenerateExecution(assignment: assignment, spec: spec, context: context, cpus: cpus, keeper: keeper).run(prompt)
             case .attend(let spec):
                 return try AttendExecution(assignment: assignment, spec: spec, context: context, cpus: cpus).run()
             }

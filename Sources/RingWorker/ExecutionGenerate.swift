@@ -13,6 +13,7 @@ struct GenerateExecution {
     let spec: GenerateSpec
     let context: ExecutionContext
     let cpus: [Int]
+    let keeper: Keeper
 
     private var leads: Bool { assignment.rank == 0 }
 
@@ -23,17 +24,26 @@ struct GenerateExecution {
         let plan = try ExecutionParts.plan(assignment)
         let pool = try ExecutionParts.pool(assignment, cpus: cpus)
         defer { pool.shutdown() }
-        var model = try prepare(plan: plan, kernels: kernels, pool: pool)
+        var model: ModelRank<TCPTransport>
+        do throws(ExecutionError) {
+            model = try prepare(plan: plan, kernels: kernels, pool: pool)
+        } catch {
+            // What an earlier run left is as good as before.
+            if let left = keeper.take(assignment.resumes) { keep(left) }
+            throw error
+        }
+        try adopt(into: &model)
         summary.tokensOwned = model.engine.shard.tokenCount
         summary.isa = kernels.instructionSet.rawValue
         summary.loadSeconds = MonotonicClock.now().seconds(since: begun)
-        guard context.awaitStart() else { return nil }
         let driven: Result<Void, ExecutionError>
         do throws(ExecutionError) {
+            guard context.awaitStart() else { throw ExecutionParts.error(EngineError.cancelled) }
             driven = .success(try drive(&model, prompt, &summary))
         } catch { driven = .failure(error) }
         // Before anything else ends: the transport's thread reads KV memory until it is told to stop.
         model.engine.close()
+        if case .failure(let error) = driven, error.code.mayPass, let left = model.keep() { keep(left) }
         try driven.get()
         return context.isCancelled() ? nil : summary
     }
@@ -44,7 +54,7 @@ struct GenerateExecution {
     ) throws(ExecutionError) {
         do throws(ModelError) {
             let (start, owned) = (MonotonicClock.now(), model.engine.shard.tokenCount)
-            try model.prefill(prompt.map { $0.ids[...] }) { report(prefill: $0, owned: owned) }
+            try model.prefill(prompt.map { $0.ids[...] }, firstLayer: firstLayer) { report(prefill: $0, owned: owned) }
             summary.prefillSeconds = MonotonicClock.now().seconds(since: start)
         } catch { throw ExecutionParts.error(error) }
         try writeLogits(model)
@@ -53,6 +63,24 @@ struct GenerateExecution {
         summary.decodeSeconds = MonotonicClock.now().seconds(since: decoding)
         do throws(EngineError) { try model.engine.barrier() } catch { throw ExecutionParts.error(error) }
         fill(&summary, from: model)
+    }
+
+    /// The first layer that any rank's tokens have yet to go through.
+    private var firstLayer: Int { assignment.shares.flatMap { $0 }.map(\.layers).min() ?? 0 }
+
+    /// Holds what is left, and says so.
+    private func keep(_ left: KeptContext) {
+        keeper.put(left, of: assignment.run)
+        context.report(.kept(assignment.run, left.shares))
+    }
+
+    /// Takes up what this worker kept of the run that this one goes on from. If that is gone, nobody is at fault: the coordinator
+    /// is told, and another run goes on without it.
+    private func adopt(into model: inout ModelRank<TCPTransport>) throws(ExecutionError) {
+        guard !assignment.shares.isEmpty, assignment.shares[assignment.rank].contains(where: { $0.layers > 0 }) else { return }
+        if let kept = keeper.take(assignment.resumes), model.adopt(kept, shares: assignment.shares[assignment.rank]) { return }
+        model.engine.close()
+        throw ExecutionError(.shuttingDown, "what was kept of the broken run is gone: the job goes on without it")
     }
 
     private func prepare(plan: ShardPlan, kernels: Kernels, pool: ComputePool) throws(ExecutionError) -> ModelRank<TCPTransport> {

@@ -24,7 +24,7 @@ enum ExecutionParts {
     /// Who owns which tokens.
     static func plan(_ assignment: Assignment) throws(ExecutionError) -> ShardPlan {
         do throws(PlanError) {
-            return try ShardPlan(assignment.layout, tokens: assignment.tokens, over: WorldSize(assignment.world))
+            return try assignment.plan()
         } catch { throw ExecutionError(.invalidInput, "\(error)") }
     }
 

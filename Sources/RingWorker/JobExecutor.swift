@@ -66,5 +66,16 @@ public protocol JobExecutor: Sendable {
     /// Runs one job from loading to its last figure, on the calling thread, which has no other work and never suspends:
     /// load, connect to the peers, `context.awaitStart()`, run. Gives `nil` when it gave up because it was cancelled.
     /// - Parameter prompt: this rank's chunks of the prompt, ascending, as `ShardPlan` deals them; empty for `attend`.
+    ///
+    /// What it still holds of a run that breaks, and could go on from, it reports as `kept` before it returns or throws, and holds
+    /// until `forget` or the next run.
     func execute(_ assignment: Assignment, prompt: [PromptChunk], context: ExecutionContext) throws(ExecutionError) -> WorkerSummary?
+
+    /// Gives back what is held of a broken run. Called on any thread, never while a run is executed.
+    func forget(_ run: Run)
+}
+
+extension JobExecutor {
+    /// Nothing is held.
+    public func forget(_ run: Run) {}
 }

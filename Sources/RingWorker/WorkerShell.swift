@@ -112,6 +112,7 @@ actor WorkerShell {
         case .startEngine(let assignment): start(assignment)
         case .releaseEngine(let run): if thread?.run == run { thread?.start() }
         case .cancelEngine(let run): if thread?.run == run { thread?.cancel() }
+        case .dropKept(let run): executor.forget(run)
         case .report(let report): toCoordinator.put(report)
         case .drainSelf:
             isLeaving = true
@@ -236,7 +237,7 @@ actor WorkerShell {
 
     private func fetch(_ assignment: Assignment) async {
         do {
-            let plan = try ShardPlan(assignment.layout, tokens: assignment.tokens, over: WorldSize(assignment.world))
+            let plan = try assignment.plan()
             var chunks: [PromptChunk] = []
             for chunk in plan.chunks(of: Rank(assignment.rank)) { chunks.append(try await client.prompt(of: assignment.job, chunk)) }
             if Task.isCancelled { return }

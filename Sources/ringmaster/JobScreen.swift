@@ -35,6 +35,10 @@ struct JobScreen {
         case .phase(let phase):
             if verbose { Console.message("job \(number): \(phase.rawValue)") }
         case .placed: break
+        case .resumed(let tokens, let layers):
+            Console.message(
+                "it goes on from the broken run: the workers kept \(grouped(tokens)) tokens, all of them \(layers) "
+                    + "layer\(layers == 1 ? "" : "s") deep or deeper")
         case .retrying(let attempt, let cause):
             bar.clear()
             Console.message("\(answered > 0 ? "\n" : "")attempt \(attempt) follows: \(printable(cause.message))")

@@ -13,9 +13,10 @@ struct Cluster: Sendable {
     static func run<Result>(
         workers: Int = 2, in folder: String, models: String? = nil, options: [String] = [], _ body: (Cluster) async throws -> Result
     ) async throws -> Result {
-        let up = try Running([
-            "up", "--workers", "\(workers)", "--listen", "127.0.0.1:0", "--json", "--data", folder, "--models", models ?? folder,
-        ] + options)
+        let up = try Running(
+            [
+                "up", "--workers", "\(workers)", "--listen", "127.0.0.1:0", "--json", "--data", folder, "--models", models ?? folder,
+            ] + options)
         let address = await up.announcedAddress()
         let cluster = Cluster(address: address ?? "", folder: folder)
         let outcome: Swift.Result<Result, any Error>

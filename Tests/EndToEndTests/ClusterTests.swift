@@ -7,7 +7,9 @@ import Testing
 extension EndToEnd {
     @Suite("Cluster", .timeLimit(.minutes(10)))
     struct ClusterTests {
-        @Test("attention submitted to a cluster is the embedded one's, byte for byte, whether or not its workers encrypt", arguments: [false, true])
+        @Test(
+            "attention submitted to a cluster is the embedded one's, byte for byte, whether or not its workers encrypt",
+            arguments: [false, true])
         func attend(encrypts: Bool) async throws {
             try await withFolder { folder in
                 let alone = try await Binary.run(smallAttention + ["--workers", "2", "--output", folder + "/alone.safetensors"])

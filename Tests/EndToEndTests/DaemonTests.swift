@@ -63,6 +63,35 @@ extension EndToEnd {
             }
         }
 
+        @Test("a prefill whose worker is killed in its second layer is gone on from what the others kept, to the right answer")
+        func prefillGoesOn() async throws {
+            let (model, prompt) = (try await Needle.shared.model(), try await Needle.shared.prompt(task: "chain", tokens: 49_152))
+            try await Daemons.run { daemons in
+                try await daemons.startCoordinator()
+                let models = URL(filePath: model).deletingLastPathComponent().path(percentEncoded: false)
+                for name in ["a", "b", "c"] { try await daemons.startWorker(name, ["--models", models]) }
+                let following = try Running(
+                    [
+                        "submit", "generate", "--model", "model", "--prompt-file", prompt.path, "--workers", "3", "--follow", "--json",
+                    ],
+                    environment: ["RINGMASTER_COORDINATOR": await daemons.address, "RINGMASTER_MODELS": models])
+                var isDeep = false
+                for _ in 0..<1200 where !isDeep {
+                    let progress = try await daemons.ask(["jobs", "show", "1", "--json"]).json["progress"] as? [String: Any]
+                    isDeep = progress?["phase"] as? String == "prefill" && progress?["layer"] as? Int == 1
+                    if !isDeep { try await Task.sleep(for: .milliseconds(50)) }
+                }
+                try #require(isDeep, "the job never came to its second layer")
+                await daemons.signalWorker("b", SIGKILL)
+                let outcome = await following.outcome()
+                #expect(outcome.code == 0 && outcome.json["text"] as? String == prompt.expected, "\(outcome)")
+                let logs = try await daemons.ask(["jobs", "logs", "1"]).out
+                #expect(logs.contains("retrying") && logs.contains("resumed"), "\(logs)")
+                let shown = try await daemons.ask(["jobs", "show", "1", "--json"]).json
+                #expect(shown["attempt"] as? Int == 2 && Set(shown["workers"] as? [String] ?? []) == ["a", "c"], "\(shown)")
+            }
+        }
+
         @Test("SIGTERM drains a worker: the job it holds may end, and then it leaves with 0")
         func workerDrained() async throws {
             try await Daemons.run { daemons in

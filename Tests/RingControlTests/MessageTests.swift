@@ -35,6 +35,11 @@ struct MessageTests {
     @Test("directives")
     func directives() throws {
         #expect(try roundTrip(WorkerDirective.start(run)) == #"{"epoch":2,"job":3,"type":"start"}"#)
+        #expect(try roundTrip(WorkerDirective.forget(run)) == #"{"epoch":2,"job":3,"type":"forget"}"#)
+        #expect(
+            try roundTrip(WorkerReport.kept(run, [Share(start: 1, length: 2, layers: 3)]))
+                == #"{"epoch":2,"job":3,"shares":[{"layers":3,"length":2,"start":1}],"type":"kept"}"#)
+        _ = try roundTrip(JobEvent.resumed(tokensKept: 5, layers: 1))
         #expect(try roundTrip(WorkerDirective.abort(run, reason: "r")) == #"{"epoch":2,"job":3,"reason":"r","type":"abort"}"#)
         #expect(try roundTrip(WorkerDirective.stop) == #"{"type":"stop"}"#)
         let prepare = try roundTrip(WorkerDirective.prepare(assignment))

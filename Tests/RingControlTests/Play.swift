@@ -130,6 +130,7 @@ struct Play {
                 + "\(part.layout) threads \(part.threads) local \(part.localIndex)/\(part.localCount)"
         case .send(.start(let run), let to): "to \(name(to)): start job \(run.job)"
         case .send(.abort(let run, let reason), let to): "to \(name(to)): abort job \(run.job): \(reason)"
+        case .send(.forget(let run), let to): "to \(name(to)): forget \(run)"
         case .send(.stop, let to): "to \(name(to)): stop"
         case .dismiss(let id): "dismiss \(id)"
         case .emit(let job, _, _, let event): "job \(job): \(Self.text(event))"
@@ -142,6 +143,7 @@ struct Play {
     private static func text(_ event: JobEvent) -> String {
         switch event {
         case .phase(let phase): "\(phase)"
+        case .resumed(let tokens, let layers): "resumed with \(tokens) tokens, \(layers) layers"
         case .placed(let workers, _): "placed on \(workers.joined(separator: " "))"
         case .retrying(let attempt, let cause): "retrying after attempt \(attempt): \(cause.message)"
         case .progress(let whole): "\(whole.phase) \(whole.tokensDone)/\(whole.tokensTotal) layer \(whole.layer) step \(whole.step)"
@@ -161,6 +163,7 @@ struct Play {
         case .token(_, let index, let id): "token \(index) is \(id)"
         case .finished: "finished"
         case .failed(_, let code, let message, let lost): "failed \(code.rawValue) \(message)\(lost.map { " lost rank \($0)" } ?? "")"
+        case .kept: "kept"
         case .stopped: "stopped"
         }
     }

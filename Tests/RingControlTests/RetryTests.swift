@@ -75,6 +75,65 @@ struct RetryTests {
         #expect(try view(play).tokensGenerated == 4)
     }
 
+    @Test("what the others kept of a broken run is gone on from: their shares stay, the lost ones are dealt, the last token leads")
+    func goesOn() throws {
+        var play = running(["a", "b", "c"], retries: 1)
+        let plan = try ShardPlan(.zigzag, tokens: 100, over: WorldSize(3))
+        func shares(_ rank: Int, layers: Int) -> [Share] {
+            plan.chunks(of: Rank(rank)).map { Share(start: $0.start, length: $0.length, layers: layers) }
+        }
+        // Rank 0 owns the last token, and is the one that goes.
+        play.lose("a", "was killed by SIGKILL", at: 1)
+        play.report("b", .kept(run(1, 1), shares(1, layers: 2)), at: 1)
+        play.report("b", .stopped(run(1, 1)), at: 1)
+        play.report("c", .kept(run(1, 1), shares(2, layers: 3)), at: 1)
+        play.report("c", .stopped(run(1, 1)), at: 1)
+        var parts: [Assignment] = []
+        for case .send(.prepare(let part), _) in play.directives { parts.append(part) }
+        try #require(parts.count == 2)
+        let resumed = try parts[0].plan()
+        #expect(parts.allSatisfy { $0.resumes == run(1, 1) && $0.shares == parts[0].shares && $0.run == run(1, 2) })
+        #expect(resumed.owner(of: 99) == Rank(0), "\(parts[0].shares)")
+        let held = parts[0].shares.map { $0.filter { $0.layers > 0 } }
+        #expect(Set(held) == [shares(1, layers: 2), shares(2, layers: 3)])
+        #expect(
+            play.transcript.contains("resumed with 66 tokens, 2 layers") || play.transcript.contains("resumed with 67 tokens, 2 layers"))
+    }
+
+    @Test("what is kept and not wanted is given back: of a settled job, of a stranger, of an older run, of one that is not chosen")
+    func keptInVain() throws {
+        let share = [Share(start: 0, length: 10, layers: 1)]
+        var play = running(["a", "b", "c"], retries: 0)
+        play.lose("a", "was killed by SIGKILL", at: 1)
+        play.report("b", .kept(run(1, 1), share), at: 1)
+        #expect(play.lines.last?.hasSuffix("to b: forget \(run(1, 1))") == true, "\(play.transcript)")
+        play = running(["a", "b", "c"], retries: 1)
+        play.join("d")
+        play.lose("a", "was killed by SIGKILL", at: 1)
+        for (name, which) in [("d", run(1, 1)), ("b", run(1, 9)), ("b", run(7, 1))] {
+            play.report(name, .kept(which, share), at: 1)
+            #expect(play.lines.last?.hasSuffix("to \(name): forget \(which)") == true, "\(play.transcript)")
+        }
+        // Waits for its ring, is cancelled: nobody will go on.
+        play.report("b", .kept(run(1, 1), share), at: 1)
+        play.tell(.cancelled(JobNumber(1), reason: "enough"), "cancel", at: 2)
+        #expect(play.lines.contains { $0.hasSuffix("to b: forget \(run(1, 1))") }, "\(play.transcript)")
+    }
+
+    @Test("what overlaps, or cannot be, is not gone on from: the run starts from the beginning")
+    func keptLies() throws {
+        var play = running(["a", "b", "c"], retries: 1)
+        play.lose("a", "was killed by SIGKILL", at: 1)
+        for name in ["b", "c"] {
+            play.report(name, .kept(run(1, 1), [Share(start: 0, length: 60, layers: 1)]), at: 1)
+            play.report(name, .stopped(run(1, 1)), at: 1)
+        }
+        var parts: [Assignment] = []
+        for case .send(.prepare(let part), _) in play.directives { parts.append(part) }
+        #expect(parts.count == 2 && parts.allSatisfy { $0.shares.isEmpty && $0.resumes == nil })
+        #expect(play.lines.contains { $0.contains("to b: forget") } && play.lines.contains { $0.contains("to c: forget") })
+    }
+
     @Test("a run that a leaving worker hands back costs no retry")
     func handedBack() throws {
         var play = running(["a", "b"], retries: 0)

@@ -82,6 +82,37 @@ struct WorkerMachineTests {
         #expect(lines == expected)
     }
 
+    @Test("what the engine kept of a broken run is told before its end, and held until it is gone on from, unwanted or too old")
+    func kept() {
+        let shares = [Share(start: 0, length: 10, layers: 1)]
+        func broken() -> WorkerPlay {
+            var play = WorkerPlay.joined()
+            play.obey(.prepare(attend1))
+            play.obey(.start(run1))
+            play.obey(.abort(run1, reason: "r"), at: 1)
+            let lines = play.after {
+                $0.tell(.engineReported(.kept(run1, shares)), "engine keeps", at: 1)
+                $0.tell(.engineEnded(run1), "engine ends", at: 1)
+            }
+            #expect(lines.contains("report kept 1@1") && lines.contains("report stopped 1@1"), "\(lines)")
+            return play
+        }
+        var play = broken()
+        #expect(play.after { $0.obey(.forget(run2)) } == "0.0 directive 4: forget 2@2")
+        #expect(play.after { $0.obey(.forget(run1)) }.hasSuffix("forget 1@1\n    drop kept 1@1"))
+        play = broken()
+        var resuming = attend2
+        resuming.resumes = run1
+        #expect(play.after { $0.obey(.prepare(resuming), at: 1) }.hasSuffix("prepare 2@2\n    start engine at 2@2"))
+        play = broken()
+        #expect(play.after { $0.obey(.prepare(attend2), at: 1) }.contains("drop kept 1@1\n    start engine at 2@2"))
+        play = broken()
+        #expect(play.after { $0.tell(.sessionLost, "session lost", at: 1) }.contains("drop kept 1@1"))
+        // Said when nobody listens any more: at once given back.
+        play = broken()
+        #expect(play.after { $0.tell(.engineReported(.kept(run1, shares)), "engine keeps", at: 1) }.contains("drop kept 1@1"))
+    }
+
     @Test("a run that is not known is stopped at once, and so is one that still fetches its prompt")
     func abortEarly() {
         var play = WorkerPlay.joined()

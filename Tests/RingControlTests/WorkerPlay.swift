@@ -59,6 +59,7 @@ struct WorkerPlay {
         case .startEngine(let assignment): "start engine at \(assignment.run)"
         case .releaseEngine(let run): "release engine at \(run)"
         case .cancelEngine(let run): "cancel engine at \(run)"
+        case .dropKept(let run): "drop kept \(run)"
         case .report(let report): "report \(text(report))"
         case .drainSelf(let id): "tell that \(id) drains"
         case .wake(let moment): "wake at \(Double(moment.nanoseconds) / 1e9)"
@@ -71,6 +72,7 @@ struct WorkerPlay {
         case .prepare(let assignment): "prepare \(assignment.run)"
         case .start(let run): "start \(run)"
         case .abort(let run, _): "abort \(run)"
+        case .forget(let run): "forget \(run)"
         case .stop: "stop"
         }
     }
@@ -82,6 +84,7 @@ struct WorkerPlay {
         case .token(let run, let index, _): "token \(index) of \(run)"
         case .finished(let run, _): "finished \(run)"
         case .failed(let run, let code, let message, _): "failed \(run) \(code.rawValue): \(message)"
+        case .kept(let run, _): "kept \(run)"
         case .stopped(let run): "stopped \(run)"
         }
     }

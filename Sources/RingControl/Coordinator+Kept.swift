@@ -1,0 +1,57 @@
+// What is left of a broken run: which workers still hold keys and values of it, and how the next run goes on from there.
+
+import RingCore
+
+/// Where a run goes on from a broken one.
+struct Inherited {
+    /// The broken run.
+    let run: Run
+    /// What every rank owns, and how far it is.
+    let shares: [[Share]]
+    /// Which of the chosen workers is rank 0: the one that owns the last token, since it leads decoding. The others follow in turn.
+    let first: Int
+
+    var event: JobEvent {
+        let all = shares.flatMap { $0 }
+        let held = all.filter { $0.layers > 0 }
+        return .resumed(tokensKept: held.reduce(0) { $0 + $1.length }, layers: held.map(\.layers).min() ?? 0)
+    }
+}
+
+extension Coordinator {
+    /// Notes what a worker still holds of a broken run. What nobody will go on from is to be given back at once: it may be
+    /// gigabytes.
+    mutating func noteKept(_ run: Run, _ shares: [Share], by worker: WorkerID, _ directives: inout [Directive]) {
+        guard let index = openJob(run.job), jobs[index].record.epoch == run.epoch, jobs[index].formerRing.contains(worker),
+            shares.count <= ControlLimits.sharesKept, !shares.isEmpty
+        else {
+            directives.append(.send(.forget(run), to: worker))
+            return
+        }
+        jobs[index].kept[worker] = shares
+    }
+
+    /// What the next run of a job inherits from its broken one on these workers; those that hold something and are not among
+    /// them are told to give it back.
+    mutating func inherit(_ index: Int, by chosen: [WorkerID], _ directives: inout [Directive]) -> Inherited? {
+        let (run, kept) = (jobs[index].run, jobs[index].kept)
+        guard !kept.isEmpty else { return nil }
+        let table = Inheritance.shares(tokens: jobs[index].specOfNextRun.tokens, kept: chosen.map { kept[$0] ?? [] })
+        let shares = table.flatMap { $0.reduce(0) { $0 + $1.count } <= ControlLimits.sharesKept ? $0 : nil }
+        // A worker that is chosen finds out by its assignment.
+        if shares != nil { for worker in chosen { jobs[index].kept[worker] = nil } }
+        forgetKept(of: index, &directives)
+        return shares.map { shares in
+            let first = shares.firstIndex { $0.last?.end == jobs[index].specOfNextRun.tokens } ?? 0
+            return Inherited(run: run, shares: Array(shares[first...] + shares[..<first]), first: first)
+        }
+    }
+
+    /// Nobody goes on from what is still held.
+    mutating func forgetKept(of index: Int, _ directives: inout [Directive]) {
+        for worker in jobs[index].kept.keys.sorted(by: { $0 < $1 }) where place(of: worker) != nil {
+            directives.append(.send(.forget(jobs[index].run), to: worker))
+        }
+        jobs[index].kept = [:]
+    }
+}
