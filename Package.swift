@@ -54,7 +54,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         // 1: values.
         .target(name: "RingCore", swiftSettings: swift),
-        .target(name: "RingTelemetry", swiftSettings: swift),
+        .target(name: "RingTelemetry", dependencies: [logging], swiftSettings: swift),
         // 2: one concern each.
         .target(name: "RingControl", dependencies: ["RingCore"], swiftSettings: swift),
         .target(name: "RingFormats", dependencies: ["RingCore", yams], swiftSettings: swift),
@@ -80,8 +80,8 @@ let package = Package(
         .target(
             name: "RingWorker",
             dependencies: [
-                "RingClient", "RingControl", "RingCore", "RingEngine", "RingFormats", "RingKernels", "RingModels", "RingTransport",
-                httpClient, nioCore, nioSSL, lifecycle, logging, x509, asn1, crypto,
+                "RingClient", "RingControl", "RingCore", "RingEngine", "RingFormats", "RingKernels", "RingModels", "RingTelemetry",
+                "RingTransport", httpClient, nioCore, nioSSL, lifecycle, logging, x509, asn1, crypto,
             ],
             swiftSettings: swift
         ),
@@ -90,7 +90,7 @@ let package = Package(
             name: "ringmaster",
             dependencies: [
                 "RingClient", "RingControl", "RingCoordinator", "RingCore", "RingEngine", "RingFormats", "RingKernels", "RingModels",
-                "RingSimulator", "RingTransport", "RingWorker", arguments, nioSSL, crypto, x509,
+                "RingSimulator", "RingTelemetry", "RingTransport", "RingWorker", arguments, logging, nioSSL, crypto, x509,
             ],
             swiftSettings: swift
         ),
@@ -110,11 +110,11 @@ let package = Package(
             name: "RingCoordinatorTests",
             dependencies: [
                 "RingClient", "RingControl", "RingCoordinator", "RingCore", "RingTelemetry", "RingTransport", "RingWorker", httpClient,
-                nioCore, nioSSL, x509, asn1, crypto,
+                logging, nioCore, nioSSL, x509, asn1, crypto,
             ],
             swiftSettings: swift
         ),
-        .testTarget(name: "RingTelemetryTests", dependencies: ["RingTelemetry"], swiftSettings: swift),
+        .testTarget(name: "RingTelemetryTests", dependencies: ["RingTelemetry", logging], swiftSettings: swift),
         .testTarget(name: "RingSimulatorTests", dependencies: ["RingControl", "RingCore", "RingSimulator"], swiftSettings: swift),
         .testTarget(name: "RingTransportTests", dependencies: ["RingCore", "RingTransport", "CRingSystem"], swiftSettings: swift),
         .testTarget(name: "TransportConformanceTests", dependencies: ["RingCore", "RingTransport"], swiftSettings: swift),

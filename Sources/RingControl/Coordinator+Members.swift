@@ -44,18 +44,19 @@ extension Coordinator {
 
     /// Notes a sign of life; false for a worker that is not a member.
     @discardableResult
-    mutating func hear(_ worker: WorkerID, _ now: Moment) -> Bool {
+    mutating func hear(_ worker: WorkerID, _ now: Moment, _ directives: inout [Directive]) -> Bool {
         guard let index = place(of: worker) else { return false }
         members[index].heardAt = now
         if members[index].isSuspected {
             members[index].isSuspected = false
+            directives.append(.remark(worker, .heardAgain))
             mayPlace = true
         }
         return true
     }
 
-    mutating func connect(_ worker: WorkerID, _ now: Moment) {
-        guard hear(worker, now), let index = place(of: worker) else { return }
+    mutating func connect(_ worker: WorkerID, _ now: Moment, _ directives: inout [Directive]) {
+        guard hear(worker, now, &directives), let index = place(of: worker) else { return }
         members[index].disconnectedAt = nil
         mayPlace = true
     }
@@ -63,6 +64,7 @@ extension Coordinator {
     mutating func disconnect(_ worker: WorkerID, _ now: Moment, _ directives: inout [Directive]) {
         guard let index = place(of: worker) else { return }
         if members[index].isStopping && members[index].run == nil {
+            directives.append(.remark(worker, .left))
             remove(index, &directives)
             return
         }
@@ -73,6 +75,7 @@ extension Coordinator {
     /// A worker is to leave: at once if it holds no run, else when it has settled the one it holds.
     mutating func drain(_ worker: WorkerID, _ directives: inout [Directive]) {
         guard let index = place(of: worker) else { return }
+        if !members[index].isDraining { directives.append(.remark(worker, .draining)) }
         members[index].isDraining = true
         stopIfDrained(index, &directives)
     }
@@ -102,6 +105,7 @@ extension Coordinator {
     mutating func lose(_ worker: WorkerID, reason: String, _ now: Moment, _ directives: inout [Directive]) {
         guard let index = place(of: worker) else { return }
         if !members[index].isStopping { totals.workersLost += 1 }
+        directives.append(.remark(worker, members[index].isStopping ? .left : .lost(reason: reason)))
         remove(index, &directives)
         for index in jobs.indices where jobs[index].isPlaced {
             guard let rank = jobs[index].rank(of: worker) else { continue }
@@ -128,6 +132,7 @@ extension Coordinator {
     /// Looks at every member's deadlines.
     mutating func expireMembers(_ now: Moment, _ directives: inout [Directive]) {
         for index in members.indices where now.seconds(since: members[index].heardAt) >= policy.suspectSeconds {
+            if !members[index].isSuspected { directives.append(.remark(members[index].id, .suspected)) }
             members[index].isSuspected = true
         }
         let lost = members.compactMap { member in member.lossReason(policy, at: now).map { (member.id, $0) } }

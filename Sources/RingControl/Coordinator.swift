@@ -55,6 +55,8 @@ public struct Coordinator: Sendable {
         case send(WorkerDirective, to: WorkerID)
         /// A worker is no longer a member: end its directive stream.
         case dismiss(WorkerID)
+        /// Something about a member that whoever keeps the cluster may want to know. Nothing is to be done.
+        case remark(WorkerID, MemberNews)
         /// Keep a change.
         case keep(StoreChange)
         /// Tell whoever follows a job; with a sequence number the event is to be kept.
@@ -119,7 +121,7 @@ public struct Coordinator: Sendable {
         forgiveLateness(now)
         if case .workerHeard(let worker) = event {
             // Four a second from each worker: nothing but the deadline is looked at.
-            hear(worker, now)
+            hear(worker, now, &directives)
             guard wakeAt.map({ $0 <= now }) ?? false else { return }
         } else {
             apply(event, now, &directives)
@@ -149,10 +151,10 @@ public struct Coordinator: Sendable {
     private mutating func apply(_ event: Event, _ now: Moment, _ directives: inout [Directive]) {
         switch event {
         case .workerJoined(let registration, let ticket): join(registration, ticket, now, &directives)
-        case .workerConnected(let worker): connect(worker, now)
+        case .workerConnected(let worker): connect(worker, now, &directives)
         case .workerDisconnected(let worker): disconnect(worker, now, &directives)
         case .workerReported(let worker, let report):
-            guard hear(worker, now) else { return }
+            guard hear(worker, now, &directives) else { return }
             apply(report, from: worker, now, &directives)
         case .workerHeard: break
         case .workerGone(let worker, let reason): lose(worker, reason: reason, now, &directives)

@@ -2,6 +2,20 @@
 
 import RingCore
 
+/// What may happen to a member, for people: what follows from it is said by other directives.
+public enum MemberNews: Hashable, Sendable {
+    /// It is silent for longer than it should be, and gets no run meanwhile.
+    case suspected
+    /// It was suspected and has been heard again.
+    case heardAgain
+    /// It gets no new run, and is told to stop when it holds none.
+    case draining
+    /// It is gone without having been told to stop; the reason completes "worker X ...".
+    case lost(reason: String)
+    /// It is gone as it was told.
+    case left
+}
+
 /// A worker that has joined.
 struct Member: Sendable {
     let id: WorkerID

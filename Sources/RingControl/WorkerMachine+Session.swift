@@ -43,7 +43,7 @@ extension WorkerMachine {
     /// The coordinator is gone, or another: what it asked for is given up, and a daemon looks for it again.
     mutating func endSession(_ reason: String, _ now: Moment, _ directives: inout [Directive]) {
         giveUpAll(&directives)
-        directives.append(.closeSession)
+        directives.append(.closeSession(reason: reason))
         apartSince = now
         if let leaving {
             session = .apart(until: leaving.by)

@@ -51,8 +51,9 @@ public struct WorkerMachine: Sendable {
         case join
         /// Read directives behind number `after`; answer by `streamOpened`, later or instead `streamClosed`.
         case openStream(WorkerID, after: UInt64)
-        /// The session is over: end its stream and its requests, drop what is not yet reported.
-        case closeSession
+        /// The session is over: end its stream and its requests, drop what is not yet reported. The reason completes "the
+        /// coordinator is gone: ...".
+        case closeSession(reason: String)
         /// Get the rank's part of the prompt.
         case fetchPrompt(Assignment)
         /// The prompt is no longer wanted; nothing is answered.
@@ -158,6 +159,11 @@ public struct WorkerMachine: Sendable {
     public var run: Run? { held?.run }
     /// Whether it is to leave.
     public var isDraining: Bool { graceEnds != nil || leaving != nil }
+    /// When it asks to be let in again, while it waits to.
+    public var asksAgainAt: Moment? {
+        if case .apart(let until) = session, leaving == nil { return until }
+        return nil
+    }
     /// Whether it has left.
     public var isOver: Bool { session == .over }
 

@@ -7,6 +7,7 @@ import HummingbirdCore
 import HummingbirdTLS
 import NIOCore
 import RingControl
+import RingTelemetry
 
 /// Why no server could be started.
 public enum ServerError: Error, Sendable, CustomStringConvertible {
@@ -38,6 +39,10 @@ public struct CoordinatorServer: Sendable {
     public var patience = ClientPatience()
     /// Seconds that requests under way get when it stops.
     package var lingerSeconds = 2.0
+    /// Where it writes who was refused and, at the level debug, every request.
+    public var logger = Logger.silent
+    /// Where the framework writes what goes wrong with its sockets.
+    public var frameworkLogger = Logger.silent
 
     /// A server round `shell`, not yet listening.
     public init(shell: CoordinatorShell, security: ServerSecurity) { (self.shell, self.security) = (shell, security) }
@@ -64,9 +69,9 @@ public struct CoordinatorServer: Sendable {
                 announce.yield(channel.localAddress?.port ?? 0)
                 announce.finish()
             },
-            logger: Serving.silent)
+            logger: FrameworkLog.logger(frameworkLogger))
         await shell.start()
-        let serving = Serving(application, lingerSeconds: lingerSeconds)
+        let serving = Serving(application, lingerSeconds: lingerSeconds, logger: FrameworkLog.logger(frameworkLogger))
         // No child of this task, so that it is not cancelled with it.
         let server = Task {
             defer { announce.finish() }
@@ -95,7 +100,7 @@ public struct CoordinatorServer: Sendable {
         guard case .certificates(let security) = security else {
             return HTTPServerBuilder { [patience] responder in WatchedChannel(responder: responder, patience: patience) }
         }
-        let certificates = try ServerCertificates(security.authority, days: security.serverCertificateDays)
+        let certificates = try ServerCertificates(security.authority, days: security.serverCertificateDays, logger)
         let configuration = TLSChannelConfiguration(tlsConfiguration: try certificates.configuration())
         return HTTPServerBuilder { [patience] responder in
             try TLSChannel(WatchedChannel(responder: responder, patience: patience), configuration: configuration)
@@ -118,6 +123,7 @@ public struct CoordinatorServer: Sendable {
         router.addMiddleware {
             RequestMeasuring(meter: meter)
             ErrorShape()
+            RequestLogging(log: AccessLog(logger))
             Authentication(security: security)
         }
         addHealthRoutes(to: router)

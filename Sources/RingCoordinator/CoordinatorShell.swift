@@ -3,8 +3,10 @@
 // each other, and nothing that follows from them is seen outside before the store has it.
 
 import Foundation
+import Logging
 import RingControl
 import RingCore
+import RingTelemetry
 
 /// The coordinator's machine and everything that outlives one event.
 public actor CoordinatorShell {
@@ -48,13 +50,17 @@ public actor CoordinatorShell {
     private var unkept: [StoreChange] = []
     private var waiting: [Coordinator.Directive] = []
     private(set) var trouble: String?
+    private var log: CoordinatorLog
     private let drainedBell: AsyncStream<Void>.Continuation
     /// One element when draining is over.
     public nonisolated let drained: AsyncStream<Void>
 
-    /// A shell round a machine that goes on from what `store` holds.
-    public init(version: String, policy: CoordinatorPolicy, store: any JobStore = MemoryJobStore()) throws(StoreError) {
+    /// A shell round a machine that goes on from what `store` holds. `logger` is told what becomes of workers and jobs.
+    public init(
+        version: String, policy: CoordinatorPolicy, store: any JobStore = MemoryJobStore(), logger: Logger = .silent
+    ) throws(StoreError) {
         self.store = store
+        log = CoordinatorLog(logger)
         let state = try store.load()
         machine = Coordinator(version: version, policy: policy, state: state)
         startedAt = Moment(nanoseconds: Int64(Date().timeIntervalSince1970 * 1e9))
@@ -94,14 +100,20 @@ public actor CoordinatorShell {
         // What comes after the end is the end's own consequence: connections that close.
         if isClosed { return [] }
         var first: [Coordinator.Directive] = []
-        for event in events { machine.handle(event, at: now, into: &first) }
+        for event in events { apply(event, &first) }
         carryOut(first)
         while !consequences.isEmpty {
             var more: [Coordinator.Directive] = []
-            machine.handle(consequences.removeFirst(), at: now, into: &more)
+            apply(consequences.removeFirst(), &more)
             carryOut(more)
         }
         return first
+    }
+
+    private func apply(_ event: Coordinator.Event, _ directives: inout [Coordinator.Directive]) {
+        let before = directives.count
+        machine.handle(event, at: now, into: &directives)
+        log.note(event, directives[before...])
     }
 
     private func carryOut(_ directives: [Coordinator.Directive]) {
@@ -114,7 +126,7 @@ public actor CoordinatorShell {
     /// Whether a directive tells nobody of anything that is to be kept: it need not wait for the store.
     private static func isUnkept(_ directive: Coordinator.Directive) -> Bool {
         switch directive {
-        case .welcome, .turnAway, .accepted, .refused, .keep, .wake, .emit(_, sequence: nil, _, _): true
+        case .welcome, .turnAway, .accepted, .refused, .keep, .wake, .remark, .emit(_, sequence: nil, _, _): true
         case .send, .dismiss, .emit, .forget, .drained: false
         }
     }
@@ -134,11 +146,13 @@ public actor CoordinatorShell {
         do {
             try store.commit(unkept)
             unkept = []
+            if trouble != nil { log.noteStore(trouble: nil) }
             trouble = nil
             let late = waiting
             waiting = []
             for directive in late { carryOut(directive) }
         } catch {
+            if trouble == nil { log.noteStore(trouble: error.description) }
             trouble = error.description
         }
     }
@@ -147,17 +161,20 @@ public actor CoordinatorShell {
         switch directive {
         case .welcome(_, let id): workers[id] = Worker()
         case .turnAway, .accepted, .refused: break  // answered by whoever drew the ticket
-        case .keep: break
+        case .keep, .remark: break
         case .send(let message, let worker): send(message, to: worker)
         case .dismiss(let worker): workers.removeValue(forKey: worker)?.reader?.continuation.finish()
         case .emit(let job, let sequence, let at, let event):
             jobs[job, default: Followed(journal: JobJournal())].journal.append(
                 JobNews(sequence: sequence, at: at.secondsSince1970, event: event))
             if event.isFinal { jobs[job]?.prompt = nil }
+            log.note(job, sequence, event) { machine.jobView($0) }
             ring(job)
         case .forget(let job):
             for bell in jobs.removeValue(forKey: job)?.bells.values ?? [:].values { bell.finish() }
-        case .drained: drainedBell.yield()
+        case .drained:
+            log.noteDrained()
+            drainedBell.yield()
         case .wake(let moment): setAlarm(at: moment)
         }
     }
@@ -180,6 +197,7 @@ public actor CoordinatorShell {
     /// Goes on from the store and starts the heartbeat of the streams.
     func start() {
         var directives: [Coordinator.Directive] = []
+        log.noteResumed(machine.jobViews)
         machine.resume(at: now, into: &directives)
         carryOut(directives)
         heart = Task { [weak self] in

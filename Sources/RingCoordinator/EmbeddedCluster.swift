@@ -2,8 +2,10 @@
 // over the same HTTP session and speak the same data plane as on many machines.
 
 import Foundation
+import Logging
 import RingControl
 import RingCore
+import RingTelemetry
 
 /// A coordinator and its child processes.
 public struct EmbeddedCluster: Sendable {
@@ -15,8 +17,10 @@ public struct EmbeddedCluster: Sendable {
         public var workers: Int
         /// Environment of the workers.
         public var environment: [String: String]
-        /// Where workers' stderr is copied to while they run; `nil` keeps only its end, for when one fails.
-        public var mirror: (@Sendable (String) -> Void)?
+        /// Told each line of workers' stderr while they run; `nil` keeps only its end, for when one fails.
+        public var mirror: (@Sendable (_ worker: String, _ line: String) -> Void)?
+        /// Told what becomes of workers, jobs and requests.
+        public var logger = Logger.silent
         /// How long to wait for what.
         public var policy: CoordinatorPolicy
         /// Further arguments of each worker.
@@ -49,9 +53,12 @@ public struct EmbeddedCluster: Sendable {
     public static func run<Result: Sendable>(
         _ configuration: Configuration, _ body: @escaping @Sendable (EmbeddedCluster) async throws -> Result
     ) async throws -> Result {
-        let shell = try CoordinatorShell(version: RingmasterVersion.text, policy: configuration.policy, store: configuration.store)
+        let shell = try CoordinatorShell(
+            version: RingmasterVersion.text, policy: configuration.policy, store: configuration.store,
+            logger: configuration.logger)
         let token = JoinToken.random()
-        let server = CoordinatorServer(shell: shell, security: configuration.isOpen ? .open : .embedded(token))
+        var server = CoordinatorServer(shell: shell, security: configuration.isOpen ? .open : .embedded(token))
+        server.logger = configuration.logger
         let (host, wantedPort) = configuration.listen
         return try await server.run(host: host, port: wantedPort) { port in
             let address = "http://\(host):\(port)"

@@ -2,6 +2,7 @@
 
 import Foundation
 import Hummingbird
+import Logging
 
 extension CoordinatorServer {
     private struct JoinRequest: Decodable {
@@ -33,7 +34,7 @@ extension CoordinatorServer {
             }
             let wanted = try await Self.body(JoinRequest.self, of: request, limit: SecurityLimits.joinBytes)
             do throws(SecurityError) {
-                return try Self.join(wanted, security)
+                return try join(wanted, security)
             } catch {
                 _ = attempts.take(context.remoteAddress)
                 throw Self.answer(error)
@@ -47,6 +48,7 @@ extension CoordinatorServer {
                 let issued = try security.authority.sign(request: wanted.csr, name: name, days: security.workerCertificateDays)
                 try security.audit.record(.certificateIssue, by: "worker:" + name, target: name, detail: "serial \(issued.serial)")
                 try security.roll.renew(name, serial: issued.serial, expiresAt: issued.expiresAt.unixSeconds)
+                logger.info("certificate issued", metadata: Self.fields(issued))
                 return try Self.welcome(issued, security)
             } catch {
                 throw Self.answer(error)
@@ -56,7 +58,7 @@ extension CoordinatorServer {
 
     /// The token is used up last, so that a mistake in the request or a name that is taken does not cost it; and nothing is told about
     /// names before it has been found good.
-    private static func join(_ wanted: JoinRequest, _ security: ClusterSecurity) throws(SecurityError) -> Response {
+    private func join(_ wanted: JoinRequest, _ security: ClusterSecurity) throws(SecurityError) -> Response {
         let issued = try security.authority.sign(request: wanted.csr, days: security.workerCertificateDays)
         let token = try security.tokens.check(wanted.token, for: issued.name)
         try security.roll.check(issued.name, mayReplace: token.worker != nil)
@@ -65,7 +67,15 @@ extension CoordinatorServer {
             .join, by: "worker:" + issued.name, target: issued.name, detail: "token \(token.id), serial \(issued.serial)")
         try security.roll.admit(
             issued.name, serial: issued.serial, expiresAt: issued.expiresAt.unixSeconds, mayReplace: token.worker != nil)
-        return try welcome(issued, security)
+        var fields = Self.fields(issued)
+        // The public half: which token it was, not what it says.
+        fields["token_id"] = .string(token.id)
+        logger.info("worker admitted", metadata: fields)
+        return try Self.welcome(issued, security)
+    }
+
+    private static func fields(_ issued: ClusterAuthority.Issued) -> Logger.Metadata {
+        ["worker": .string(issued.name), "serial": .string(issued.serial), "expires_at": .string(issued.expiresAt.formatted(.iso8601))]
     }
 
     private static func welcome(_ issued: ClusterAuthority.Issued, _ security: ClusterSecurity) throws(SecurityError) -> Response {

@@ -11,8 +11,8 @@ struct Serving: Sendable {
     private let services: ServiceGroup
 
     /// A server that is not yet running; when it is asked to end, requests under way get `lingerSeconds`.
-    init(_ application: some Service, lingerSeconds: Double) {
-        var configuration = ServiceGroupConfiguration(services: [application], logger: Self.silent)
+    init(_ application: some Service, lingerSeconds: Double, logger: Logger) {
+        var configuration = ServiceGroupConfiguration(services: [application], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(lingerSeconds)
         services = ServiceGroup(configuration: configuration)
     }
@@ -22,7 +22,4 @@ struct Serving: Sendable {
 
     /// Takes no further connection, and closes those that are open as soon as their requests are answered.
     func end() async { await services.triggerGracefulShutdown() }
-
-    /// What the server itself would log is said by the errors that it throws.
-    static let silent = Logger(label: "ringmaster.http", factory: { _ in SwiftLogNoOpLogHandler() })
 }

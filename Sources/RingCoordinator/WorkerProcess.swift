@@ -19,7 +19,7 @@ final class WorkerProcess: Sendable {
     /// Starts `binary worker ...`, in a process group of its own, so that a terminal's Ctrl-C reaches only us.
     init(
         name: String, binary: String, arguments: [String], token: JoinToken, environment: [String: String],
-        mirror: (@Sendable (String) -> Void)?
+        mirror: (@Sendable (_ worker: String, _ line: String) -> Void)?
     ) throws {
         self.name = name
         let child = Process()
@@ -67,14 +67,16 @@ final class WorkerProcess: Sendable {
 
     /// Reads a pipe to its end on a thread of its own: Foundation's readability handlers can outlive the descriptor that they
     /// watch, and take libdispatch with them.
-    private func keepTail(of pipe: FileHandle, mirror: (@Sendable (String) -> Void)?) {
+    private func keepTail(of pipe: FileHandle, mirror: (@Sendable (_ worker: String, _ line: String) -> Void)?) {
         let reader = Thread { [self] in
+            var lines = LineCutter()
             while true {
                 let bytes = pipe.availableData
                 if bytes.isEmpty { break }
                 keep(bytes)
-                mirror?(String(decoding: bytes, as: UTF8.self))
+                if let mirror { for line in lines.cut(bytes) { mirror(name, line) } }
             }
+            if let mirror, let last = lines.end() { mirror(name, last) }
             drained.signal()
         }
         reader.stackSize = 256 << 10
@@ -98,5 +100,30 @@ final class WorkerProcess: Sendable {
     /// Sends a signal to its process group, if it is still there.
     func signal(_ number: Int32) {
         process.withLock { if $0.isRunning { kill(-$0.processIdentifier, number) } }
+    }
+}
+
+/// Cuts what a process writes into lines, so that the lines of several processes do not run into each other.
+package struct LineCutter {
+    private var open = Data()
+
+    package init() {}
+
+    /// The lines that are whole now, without their ends. One that grows beyond its limit is cut there.
+    package mutating func cut(_ bytes: Data) -> [String] {
+        open += bytes
+        var lines: [String] = []
+        while let end = open.firstIndex(of: UInt8(ascii: "\n")) {
+            lines.append(String(decoding: open[..<end], as: UTF8.self))
+            open = Data(open[(end + 1)...])
+        }
+        if open.count > CoordinatorLimits.stderrTailBytes, let last = end() { lines.append(last) }
+        return lines
+    }
+
+    /// What came behind the last end of a line.
+    package mutating func end() -> String? {
+        defer { open = Data() }
+        return open.isEmpty ? nil : String(decoding: open, as: UTF8.self)
     }
 }

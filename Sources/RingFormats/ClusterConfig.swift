@@ -61,12 +61,30 @@ public struct ClusterConfig: Hashable, Sendable {
         public var encrypt = false
     }
 
+    /// What the coordinator writes to its log.
+    public struct Log: Hashable, Sendable {
+        /// How lines may be written.
+        public static let formats = ["text", "json"]
+        /// What may be asked for as the least that is logged.
+        public static let levels = ["trace", "debug", "info", "notice", "warning", "error"]
+
+        /// How lines are written, one of `formats`; the program's own choice if absent.
+        public var format: String?
+        /// The least that is logged, one of `levels`; the program's own choice if absent.
+        public var level: String?
+
+        /// The program's own choice of everything.
+        public init() {}
+    }
+
     /// The process that admits workers and takes jobs.
     public var coordinator = Coordinator()
     /// Workers that one machine starts.
     public var workers = Workers()
     /// The connections between workers.
     public var dataPlane = DataPlane()
+    /// What the coordinator writes to its log.
+    public var log = Log()
 
     /// The configuration that an empty file would mean.
     public init() {}
@@ -81,7 +99,7 @@ public struct ClusterConfig: Hashable, Sendable {
     /// Decodes a document; `file` names it in errors.
     public init(parsing yaml: String, file: String) throws(FormatError) {
         let root = try YAMLFields(parsing: yaml, file: file)
-        try root.allow(["schema_version", "coordinator", "workers", "data_plane"])
+        try root.allow(["schema_version", "coordinator", "workers", "data_plane", "log"])
         guard let version = try root.integer("schema_version", in: 0...Int.max) else {
             throw root.failure("the key 'schema_version' is missing: add 'schema_version: 1'", at: nil)
         }
@@ -102,6 +120,11 @@ public struct ClusterConfig: Hashable, Sendable {
             try section.allow(["listen", "encrypt"])
             dataPlane.encrypt = try section.flag("encrypt") ?? false
             dataPlane.listen = try section.address("listen") ?? dataPlane.listen
+        }
+        if let section = try root.section("log") {
+            try section.allow(["format", "level"])
+            log.format = try section.word("format", of: Log.formats)
+            log.level = try section.word("level", of: Log.levels)
         }
     }
 }

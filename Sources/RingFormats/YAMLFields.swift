@@ -87,6 +87,14 @@ struct YAMLFields {
         return text
     }
 
+    func word(_ key: String, of known: [String]) throws(FormatError) -> String? {
+        guard let value = self[key] else { return nil }
+        guard let text = value.scalar?.string, known.contains(text) else {
+            throw failure("'\(key)' must be one of \(known.joined(separator: ", "))", at: value)
+        }
+        return text
+    }
+
     func address(_ key: String) throws(FormatError) -> SocketAddress? {
         guard let value = self[key] else { return nil }
         guard let text = value.scalar?.string, let address = SocketAddress(text) else {

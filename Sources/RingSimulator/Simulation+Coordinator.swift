@@ -175,7 +175,7 @@ extension Simulation {
         case .drained:
             note(0, "has drained")
             crash(0, withMachine: false, seconds: work.between(0.05, 1))
-        case .keep, .forget, .wake: break
+        case .keep, .forget, .wake, .remark: break
         }
     }
 

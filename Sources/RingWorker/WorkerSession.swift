@@ -1,10 +1,12 @@
 // A worker's life as its process sees it: what decides is `WorkerMachine`; this starts, waits and speaks for it.
 
 import Foundation
+import Logging
 import NIOSSL
 import RingClient
 import RingControl
 import RingCore
+import RingTelemetry
 import RingTransport
 
 /// Why a worker's session ended otherwise than by a word to stop.
@@ -31,16 +33,16 @@ public struct WorkerSession: Sendable {
     private let shell: WorkerShell
     private let configuration: ClusterConnection.Configuration
 
-    /// A session, not yet begun. `listener` is bound; `registration` tells its port. `note` is told of what an operator may
-    /// want to know: joined, lost, joining again.
+    /// A session, not yet begun. `listener` is bound; `registration` tells its port. `logger` is told of what an operator may
+    /// want to know: joined, lost, joining again, and every run.
     public init(
         _ configuration: ClusterConnection.Configuration, registration: WorkerRegistration, listener: TCPListener,
-        executor: any JobExecutor, policy: WorkerPolicy, note: @escaping @Sendable (String) -> Void = { _ in }
+        executor: any JobExecutor, policy: WorkerPolicy, logger: Logger = .silent
     ) throws(SessionError) {
         self.configuration = configuration
         do throws(ClientError) {
             shell = WorkerShell(
-                CoordinatorClient(connection: try ClusterConnection(configuration)), registration, listener, executor, policy, note)
+                CoordinatorClient(connection: try ClusterConnection(configuration)), registration, listener, executor, policy, logger)
         } catch {
             throw .misconfigured(error.description)
         }

@@ -2,6 +2,7 @@
 // nothing.
 
 import Foundation
+import Logging
 import RingClient
 import RingControl
 import RingCore
@@ -15,7 +16,7 @@ actor WorkerShell {
     private let registration: WorkerRegistration
     private let listener: TCPListener
     private let executor: any JobExecutor
-    private let note: @Sendable (String) -> Void
+    private var log: WorkerLog
     private let started = ContinuousClock.now
 
     private let fromEngine = Mailbox()
@@ -38,10 +39,10 @@ actor WorkerShell {
 
     init(
         _ client: CoordinatorClient, _ registration: WorkerRegistration, _ listener: TCPListener, _ executor: any JobExecutor,
-        _ policy: WorkerPolicy, _ note: @escaping @Sendable (String) -> Void
+        _ policy: WorkerPolicy, _ logger: Logger
     ) {
         (self.client, self.registration, self.listener, self.executor) = (client, registration, listener, executor)
-        self.note = note
+        log = WorkerLog(logger)
         var policy = policy
         policy.jitterSeed = UInt64.random(in: 1...UInt64.max)
         machine = WorkerMachine(policy: policy)
@@ -90,9 +91,15 @@ actor WorkerShell {
 
     // MARK: directives
 
-    func receive(_ event: WorkerMachine.Event) {
+    /// Applies an event and carries out what follows. `reason` is for the log: what the machine need not know.
+    func receive(_ event: WorkerMachine.Event, because reason: String? = nil) {
         var directives: [WorkerMachine.Directive] = []
+        let now = now
+        // News after the end changes nothing, and is none.
+        guard !machine.isOver else { return }
         machine.handle(event, at: now, into: &directives)
+        let wait = machine.asksAgainAt.map { $0.seconds(since: now) }
+        log.note(event, directives, WorkerLog.Circumstances(reason: reason, retrySeconds: wait))
         for directive in directives { carryOut(directive) }
     }
 
@@ -106,7 +113,6 @@ actor WorkerShell {
             (stream, reporter) = (nil, nil)
             streams += 1
             toCoordinator.clear()
-            note("the session with the coordinator is over")
         case .fetchPrompt(let assignment): fetcher = Task { await fetch(assignment) }
         case .cancelFetch: fetcher?.cancel()
         case .startEngine(let assignment): start(assignment)
@@ -139,17 +145,15 @@ actor WorkerShell {
     private func join() async {
         do throws(ClientError) {
             let worker = try await client.join(registration)
-            note("joined the coordinator as worker \(registration.name)")
             seen = 0
             receive(.joined(worker))
             reporter = Task { await reportAlways(as: worker) }
         } catch {
             switch error {
             case .refused(let refusal):
-                note("not let in: \(refusal.message)")
                 receive(.turnedAway(reason: refusal.message, isTemporary: refusal.isTemporary || refusal.status == 409))
             case .untrusted(let reason), .misconfigured(let reason): receive(.turnedAway(reason: reason, isTemporary: false))
-            case .unreachable, .broken, .garbled, .cancelled: receive(.requestFailed)
+            case .unreachable, .broken, .garbled, .cancelled: receive(.requestFailed, because: error.description)
             }
         }
     }
@@ -177,7 +181,7 @@ actor WorkerShell {
             }
         } catch {
             guard number == streams else { return }
-            if isStranger(error) { return receive(.sessionLost) }
+            return receive(isStranger(error) ? .sessionLost : .streamClosed, because: error.description)
         }
         // What was opened since, or ended with its session, is not this stream's to tell of.
         if number == streams { receive(.streamClosed) }
@@ -222,8 +226,7 @@ actor WorkerShell {
             } catch {
                 if Task.isCancelled { return false }
                 if case .refused(let refusal) = error, !refusal.isTemporary {
-                    note("the coordinator does not take reports: \(refusal.message)")
-                    receive(.sessionLost)
+                    receive(.sessionLost, because: "it does not take reports: " + refusal.message)
                     return false
                 }
                 try? await Task.sleep(for: .seconds(pause))

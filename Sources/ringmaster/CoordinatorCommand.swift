@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import Logging
 import RingClient
 import RingControl
 import RingCoordinator
@@ -30,6 +31,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     var encrypt = false
     @Option(help: ArgumentHelp("Seconds that running jobs get when it drains.", valueName: "seconds"))
     var grace: Double = 60
+    @OptionGroup var log: LogOptions
 
     mutating func validate() throws {
         guard grace >= 0, grace <= 86_400 else { throw ValidationError("--grace is 0 to 86400 seconds, got \(grace)") }
@@ -39,14 +41,29 @@ struct CoordinatorCommand: AsyncParsableCommand {
         let settings = try DaemonSettings(config: config)
         let address = try settings.listen(listen)
         let folder = settings.state(state)
+        var policy = CoordinatorPolicy.daemon
+        policy.encryptsDataPlane = encrypt || settings.config.dataPlane.encrypt
+        let log = try log.open(settings.config.log)
+        let logger = log.logger("ringmaster.coordinator")
+        try await log.keep(logger) { [policy] in try await run(address, folder, policy, log, logger) }
+    }
+
+    private func run(
+        _ address: SocketAddress, _ folder: String, _ policy: CoordinatorPolicy, _ log: DaemonLog, _ logger: Logger) async throws {
+        logger.info(
+            "starting",
+            metadata: [
+                "version": .string(RingmasterVersion.text), "pid": .stringConvertible(ProcessInfo.processInfo.processIdentifier),
+                "listen": .string("\(address)"), "state": .string(folder),
+            ])
         do {
             let store = try SQLiteJobStore(folder: folder)
-            var policy = CoordinatorPolicy.daemon
-            policy.encryptsDataPlane = encrypt || settings.config.dataPlane.encrypt
-            let shell = try CoordinatorShell(version: RingmasterVersion.text, policy: policy, store: store)
+            let shell = try CoordinatorShell(version: RingmasterVersion.text, policy: policy, store: store, logger: logger)
             let security = try Self.security(folder)
-            try await CoordinatorServer(shell: shell, security: security).run(host: address.host, port: address.port) { [grace] port in
-                await serve(shell, at: "\(security.scheme)://\(SocketAddress(host: address.host, port: port))", folder, grace)
+            var server = CoordinatorServer(shell: shell, security: security)
+            (server.logger, server.frameworkLogger) = (logger, log.frameworkLogger("ringmaster.http"))
+            try await server.run(host: address.host, port: address.port) { [grace] port in
+                await serve(shell, at: "\(security.scheme)://\(SocketAddress(host: address.host, port: port))", folder, grace, logger)
             }
         } catch let error as StoreError {
             throw CommandError.configuration(error.description)
@@ -73,17 +90,20 @@ extension ServerSecurity {
 }
 
 /// From ready to drained.
-private func serve(_ shell: CoordinatorShell, at address: String, _ folder: String, _ grace: Double) async {
+private func serve(_ shell: CoordinatorShell, at address: String, _ folder: String, _ grace: Double, _ logger: Logger) async {
     let (signals, signal) = AsyncStream<Int>.makeStream()
     Interrupts.daemon.withLock { $0 = { signal.yield($0) } }
-    Console.message("ringmaster \(RingmasterVersion.text) coordinator at \(address), state in \(folder)")
+    logger.notice(
+        "ready",
+        metadata: ["address": .string(address), "tls": .stringConvertible(address.hasPrefix("https:")), "state": .string(folder)])
     await ServiceNotice.send("READY=1\nSTATUS=serving at \(address)")
     // Drained because somebody asked over HTTP counts as much as a signal.
     let drained = Task { for await _ in shell.drained { signal.yield(0) } }
     defer { drained.cancel() }
     for await count in signals {
         if count != 1 { break }
-        Console.message("draining: no new job is taken; what runs has \(Int(grace)) s (again to stop at once)")
+        // A second signal stops at once.
+        logger.notice("drain requested", metadata: ["grace_seconds": .stringConvertible(grace)])
         await ServiceNotice.send("STOPPING=1\nSTATUS=draining")
         await shell.drain()
         Task {
@@ -94,7 +114,8 @@ private func serve(_ shell: CoordinatorShell, at address: String, _ folder: Stri
     // Whoever asked over HTTP is to have the answer before connections close.
     try? await Task.sleep(for: .milliseconds(300))
     await shell.close()
-    Console.message("the coordinator has stopped; open jobs stay in \(folder)")
+    let open = await shell.jobViews().count { !$0.state.isSettled }
+    logger.notice("stopped", metadata: ["open_jobs": .stringConvertible(open)])
 }
 
 /// What a daemon is told by options, variables and the configuration, in this order.

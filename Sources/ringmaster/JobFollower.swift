@@ -21,7 +21,7 @@ struct JobFollower: Sendable {
     /// Starts a cluster, runs the job, ends the cluster, and gives the figures of every worker, by rank.
     func run(onToken: @escaping @Sendable (UInt32) -> Void = { _ in }) async throws -> [WorkerSummary] {
         var configuration = EmbeddedCluster.Configuration(binary: try Self.ownBinary(), workers: workers)
-        if verbose { configuration.mirror = { Console.raw($0) } }
+        if verbose { configuration.mirror = { Console.message($1) } }
         do {
             return try await EmbeddedCluster.run(configuration) { cluster in try await follow(cluster, onToken) }
         } catch let failure as Failure {

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import Logging
 import RingControl
 import RingCoordinator
 import RingFormats
@@ -27,8 +28,9 @@ struct UpCommand: AsyncParsableCommand {
     var encrypt = false
     @Flag(help: "Print the address as JSON when the cluster is ready.")
     var json = false
-    @Flag(name: .shortAndLong, help: "Show what the workers say.")
+    @Flag(name: .shortAndLong, help: "Show the workers' logs too.")
     var verbose = false
+    @OptionGroup var log: LogOptions
 
     mutating func validate() throws {
         guard (1...256).contains(workers) else { throw ValidationError("--workers is 1 to 256, got \(workers)") }
@@ -38,16 +40,27 @@ struct UpCommand: AsyncParsableCommand {
         guard let address = SocketAddress(listen) else {
             throw CommandError.usage("--listen takes HOST:PORT, not \(listen.debugDescription)")
         }
+        let log = try log.open()
+        let logger = log.logger("ringmaster.coordinator")
+        try await log.keep(logger) { try await run(address, log, logger) }
+    }
+
+    private func run(_ address: SocketAddress, _ log: DaemonLog, _ logger: Logger) async throws {
         var configuration = EmbeddedCluster.Configuration(binary: try JobFollower.ownBinary(), workers: workers)
         configuration.policy = .daemon
         configuration.policy.encryptsDataPlane = encrypt
         configuration.listen = (address.host, address.port)
         configuration.isOpen = true
-        configuration.workerArguments = WorkerFolders(models: models, data: data).arguments
-        if verbose { configuration.mirror = { Console.raw($0) } }
+        configuration.workerArguments = WorkerFolders(models: models, data: data).arguments + log.arguments
+        configuration.logger = logger
+        if verbose { configuration.mirror = { log.pass(on: $1, of: $0) } }
         do {
             if let state { configuration.store = try SQLiteJobStore(folder: absolutePath(state)) }
-            try await EmbeddedCluster.run(configuration) { cluster in try await keep(cluster) }
+            try await EmbeddedCluster.run(configuration) { cluster in try await keep(cluster, log, logger) }
+        } catch is CancellationError {
+            // Ctrl-C is how it ends; the exit code says so.
+            logger.notice("stopped")
+            throw ExitCode(130)
         } catch let failure as Failure {
             throw CommandError(failure)
         } catch let error as ServerError {
@@ -57,7 +70,7 @@ struct UpCommand: AsyncParsableCommand {
         }
     }
 
-    private func keep(_ cluster: EmbeddedCluster) async throws {
+    private func keep(_ cluster: EmbeddedCluster, _ log: DaemonLog, _ logger: Logger) async throws {
         let deadline = ContinuousClock.now + .seconds(30)
         while await cluster.shell.workerViews().count < workers {
             guard ContinuousClock.now < deadline else {
@@ -69,7 +82,12 @@ struct UpCommand: AsyncParsableCommand {
             let ready: JSONValue = ["address": .string(cluster.address), "workers": .integer(Int64(workers))]
             Console.out(ready.text(pretty: false) + "\n")
         }
-        Console.message("a cluster of \(workers) workers is ready at \(cluster.address) (page: \(cluster.address)/ui); Ctrl-C ends it")
+        if log.isForPeople {
+            log.sink.write(
+                line: "a cluster of \(workers) workers is ready at \(cluster.address) (page: \(cluster.address)/ui); Ctrl-C ends it")
+        } else {
+            logger.notice("ready", metadata: ["address": .string(cluster.address), "workers": .stringConvertible(workers)])
+        }
         // The first signal cancels this task.
         while true { try await Task.sleep(for: .seconds(3600)) }
     }
@@ -86,4 +104,17 @@ struct WorkerFolders {
     }
 
     var arguments: [String] { ["--models", models, "--data", data] }
+}
+
+extension DaemonLog {
+    /// Passes on what a child wrote: a line of its log as it is, anything else (the last words of a crash) as a line of our own.
+    func pass(on line: String, of worker: String) {
+        let isLogLine =
+            sink.format == .json ? line.hasPrefix(#"{"ts":""#) : line.prefixMatch(of: /\d{4}-\d\d-\d\dT[\d:.]+Z [a-z]+ ringmaster\./) != nil
+        if isLogLine {
+            sink.write(line: line)
+        } else {
+            logger("ringmaster.worker").warning("worker said", metadata: ["worker": .string(worker), "line": .string(line)])
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import Logging
 import RingClient
 import RingControl
 import RingCoordinator
@@ -44,6 +45,7 @@ struct WorkerCommand: AsyncParsableCommand {
     var authorityFingerprint: String?
     @Option(help: ArgumentHelp("Seconds that a job gets to end when the worker drains.", valueName: "seconds"))
     var grace: Double = 60
+    @OptionGroup var log: LogOptions
     @Flag(help: ArgumentHelp("Read a cluster's token from stdin, and end when stdin does.", visibility: .private))
     var tokenStdin = false
 
@@ -55,29 +57,45 @@ struct WorkerCommand: AsyncParsableCommand {
         guard let address = coordinator ?? DaemonSettings.variable("RINGMASTER_COORDINATOR") else {
             throw CommandError.usage("say which coordinator to work for: --coordinator http://127.0.0.1:7411")
         }
+        let facts = MachineFacts()
+        let log = try log.open(isChild: tokenStdin)
+        let logger = log.logger("ringmaster.worker", ["worker": .string(name ?? facts.hostName)])
+        try await log.keep(logger) { try await run(address, facts, logger) }
+        // Engine threads may still be in a kernel; ordinary exit would take its tables from under them.
+        _exit(0)
+    }
+
+    private func run(_ address: String, _ facts: MachineFacts, _ logger: Logger) async throws {
         var configuration = ClusterConnection.Configuration(address: address)
         if tokenStdin {
             configuration.key = ParentPipe.readLine()
             ParentPipe.endWithParent()
         }
-        let listener = try listener(for: address)
-        let registration = try registration(listener)
+        let listener = try listener(for: address, logger)
+        let registration = try registration(listener, facts)
+        logger.info(
+            "starting",
+            metadata: [
+                "version": .string(registration.version), "pid": .stringConvertible(registration.pid), "coordinator": .string(address),
+                "tls": .stringConvertible(address.hasPrefix("https:")), "isa": .string(registration.isa),
+                "cpus": .stringConvertible(registration.cpus), "data_host": .string(registration.dataHost),
+                "data_port": .stringConvertible(registration.dataPort),
+            ])
         let joining = try await joining(address, registration.name)
         configuration.tls = try joining?.identity.tlsConfiguration()
-        let session = try session(configuration, registration, listener.listener)
+        let session = try session(configuration, registration, listener.listener, logger)
         if !tokenStdin { takeSignals(session) }
         do {
-            try await run(session, joining)
+            try await run(session, joining, logger)
         } catch let error as SessionError {
             if case .misconfigured(let sentence) = error { throw CommandError.configuration(sentence) }
             throw CommandError.tryAgain(error.description)
         }
-        // Engine threads may still be in a kernel; ordinary exit would take its tables from under them.
-        _exit(0)
     }
 
     private func session(
-        _ configuration: ClusterConnection.Configuration, _ registration: WorkerRegistration, _ listener: TCPListener
+        _ configuration: ClusterConnection.Configuration, _ registration: WorkerRegistration, _ listener: TCPListener,
+        _ logger: Logger
     ) throws -> WorkerSession {
         var policy = tokenStdin ? WorkerPolicy.embedded : WorkerPolicy.daemon
         policy.graceSeconds = grace
@@ -85,17 +103,14 @@ struct WorkerCommand: AsyncParsableCommand {
         // The worker of `run` serves one user on their own machine, who names any file they like.
         let isJailed = !tokenStdin || models != nil
         let roots = isJailed ? FolderRoots(models: folders.models, data: folders.data) : .anywhere
-        let isChild = tokenStdin
         return try WorkerSession(
-            configuration, registration: registration, listener: listener, executor: EngineExecutor(roots: roots), policy: policy
-        ) { note in if !isChild { Console.message("\(registration.name): \(printable(note))") } }
+            configuration, registration: registration, listener: listener, executor: EngineExecutor(roots: roots), policy: policy,
+            logger: logger)
     }
 
     private func takeSignals(_ session: WorkerSession) {
-        let grace = Int(grace)
         Interrupts.daemon.withLock {
             $0 = { count in
-                if count == 1 { Console.message("draining: the job that runs has \(grace) s (again to stop at once)") }
                 Task { if count == 1 { await session.drain() } else { await session.stop() } }
             }
         }
@@ -108,15 +123,15 @@ struct WorkerCommand: AsyncParsableCommand {
             at: address, name: name, folder: absolutePath(folder), tokenFile: joinTokenFile, fingerprint: authorityFingerprint)
     }
 
-    private func run(_ session: WorkerSession, _ joining: WorkerJoining?) async throws {
+    private func run(_ session: WorkerSession, _ joining: WorkerJoining?, _ logger: Logger) async throws {
         await ServiceNotice.send("READY=1")
-        let renewal = joining.map { joining in Task { await joining.keepFresh(session) } }
+        let renewal = joining.map { joining in Task { await joining.keepFresh(session, logger) } }
         defer { renewal?.cancel() }
         try await session.run()
         await ServiceNotice.send("STOPPING=1")
     }
 
-    private func listener(for address: String) throws -> (listener: TCPListener, host: String) {
+    private func listener(for address: String, _ logger: Logger) throws -> (listener: TCPListener, host: String) {
         var wanted = SocketAddress(host: "127.0.0.1", port: 0)
         if let dataListen {
             guard let given = SocketAddress(dataListen) else {
@@ -126,17 +141,24 @@ struct WorkerCommand: AsyncParsableCommand {
         } else if let host = URLComponents(string: address)?.host, !ClusterAddress.isLoopback(host) {
             throw CommandError.usage("say at which address of this machine the other workers reach it: --data-listen HOST:0")
         }
-        return (try TCPListener(host: wanted.host, port: UInt16(clamping: wanted.port)), wanted.host)
+        let report = { @Sendable (line: String) in
+            logger.warning("data plane refused a connection", metadata: ["reason": .string(line)])
+        }
+        // A child without a log says it on its stderr, the end of which its parent keeps.
+        let isLogged = !tokenStdin || log.isGiven
+        let port = UInt16(clamping: wanted.port)
+        return (try TCPListener(host: wanted.host, port: port, report: isLogged ? report : nil), wanted.host)
     }
 
-    private func registration(_ listener: (listener: TCPListener, host: String)) throws -> WorkerRegistration {
+    private func registration(
+        _ listener: (listener: TCPListener, host: String), _ facts: MachineFacts
+    ) throws -> WorkerRegistration {
         let kernels: Kernels
         do {
             kernels = try Kernels.fromEnvironment()
         } catch {
             throw CommandError.configuration("\(error)")
         }
-        let facts = MachineFacts()
         return WorkerRegistration(
             name: name ?? facts.hostName, pid: Int(ProcessInfo.processInfo.processIdentifier), machine: facts.hostName,
             isa: kernels.instructionSet.rawValue, cpus: facts.cpus, numaNodes: max(1, facts.numaNodes.count),

@@ -2,6 +2,7 @@
 // how it gets the next one in time.
 
 import Foundation
+import Logging
 import NIOSSL
 import RingClient
 import RingWorker
@@ -51,7 +52,7 @@ struct WorkerJoining: Sendable {
     }
 
     /// Gets the next certificate when two thirds of the life of each are over, and again soon when that fails.
-    func keepFresh(_ session: WorkerSession) async {
+    func keepFresh(_ session: WorkerSession, _ logger: Logger) async {
         var current = identity
         while !Task.isCancelled {
             let wait = max(current.rotationDueAt.timeIntervalSinceNow, 0)
@@ -59,11 +60,16 @@ struct WorkerJoining: Sendable {
             do throws(ClientError) {
                 current = try await current.rotated(address: address)
                 try await session.renew(try current.tlsConfiguration())
-                Console.message("worker \(current.name) has a new certificate, good until \(current.expiresAt.formatted(.iso8601))")
+                logger.notice("certificate renewed", metadata: ["expires_at": .string(current.expiresAt.formatted(.iso8601))])
             } catch {
-                Console.message("worker \(current.name) got no new certificate yet: \(printable(error.description))")
                 // A third of its life is left to try in.
                 let pause = max(1, min(60, current.expiresAt.timeIntervalSinceNow / 20))
+                logger.warning(
+                    "certificate not renewed",
+                    metadata: [
+                        "reason": .string(error.description), "retry_seconds": .stringConvertible(pause.rounded()),
+                        "expires_at": .string(current.expiresAt.formatted(.iso8601)),
+                    ])
                 guard (try? await Task.sleep(for: .seconds(pause))) != nil else { return }
             }
         }

@@ -34,8 +34,7 @@ actor Daemons {
         let running = try Running(["coordinator", "--listen", "127.0.0.1:\(port)", "--state", folder + "/state"] + arguments)
         if let coordinator { old.append(coordinator) }
         coordinator = running
-        try #require(await running.says("coordinator at http"), "\(running.errorText)")
-        address = try #require(running.errorText.firstMatch(of: /coordinator at (https?:\/\/[^,\s]+)/).map { String($0.1) })
+        address = try #require(await running.readyAddress(), "\(running.errorText)")
     }
 
     /// Starts a worker and waits until it is in.
@@ -47,6 +46,7 @@ actor Daemons {
         try #require(await running.says("joined the coordinator"), "\(running.errorText)")
     }
 
+    func coordinatorSays(_ text: String) async -> Bool { await coordinator?.says(text) ?? false }
     func signalCoordinator(_ number: Int32) { coordinator?.signal(number) }
     func signalWorker(_ name: String, _ number: Int32) { workers[name]?.signal(number) }
     func coordinatorOutcome() async -> Binary.Outcome? { await coordinator?.outcome() }
@@ -72,5 +72,19 @@ actor Daemons {
         let all = [coordinator].compactMap { $0 } + workers.values + old
         for running in all { running.signal(SIGKILL) }
         for running in all { _ = await running.outcome() }
+    }
+}
+
+extension Running {
+    /// Waits until a coordinator's log says that it is ready, in either format, and gives its address.
+    func readyAddress() async -> String? {
+        for _ in 0..<3000 {
+            let found =
+                errorText.firstMatch(of: /ready address=(https?:\S+)/)?.1
+                ?? errorText.firstMatch(of: /"msg":"ready","address":"([^"]+)"/)?.1
+            if let found { return String(found) }
+            try? await Task.sleep(for: .milliseconds(10))
+        }
+        return nil
     }
 }

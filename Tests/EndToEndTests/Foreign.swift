@@ -1,4 +1,4 @@
-// Programs of other people that tests use: a browser, curl. Where one is missing its test is skipped and says what to install.
+// Programs of other people that tests use: a browser, curl, jq. Where one is missing its test is skipped and says what to install.
 
 import Foundation
 
@@ -10,6 +10,7 @@ struct Foreign: Sendable {
     static let chromium = Foreign("chromium") ?? Foreign("chromium-browser") ?? Foreign("google-chrome")
     static let curl = Foreign("curl")
     static let shell = Foreign("bash")
+    static let jq = Foreign("jq")
 
     init?(_ name: String) {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")

@@ -110,8 +110,7 @@ extension EndToEnd {
         func coordinatorKilled() async throws {
             try await withFolder { folder in
                 var coordinator = try Running(["coordinator", "--listen", "127.0.0.1:0", "--state", folder + "/state"])
-                #expect(await coordinator.says("coordinator at http"))
-                let address = try #require(coordinator.errorText.firstMatch(of: /http:\/\/127.0.0.1:\d+/).map { String($0.0) })
+                let address = try #require(await coordinator.readyAddress(), "\(coordinator.errorText)")
                 let workers = try ["a", "b"].map { try Running(["worker", "--coordinator", address, "--name", $0, "--data", folder]) }
                 let cluster = Cluster(address: address, folder: folder)
                 let attention = ["attend", "--tokens", "16k", "--heads", "16", "--head-dim", "128"]

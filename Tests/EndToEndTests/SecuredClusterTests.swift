@@ -70,12 +70,12 @@ extension EndToEnd {
         private func use(
             _ coordinator: Running, _ folder: String, _ state: [String], _ started: (Running) -> Void
         ) async throws {
-            try #require(await coordinator.says("coordinator at https://"), "\(coordinator.errorText)")
-            let address = try #require(coordinator.errorText.firstMatch(of: /https:\/\/127\.0\.0\.1:\d+/)).output
+            let address = try #require(await coordinator.readyAddress(), "\(coordinator.errorText)")
+            #expect(address.hasPrefix("https://"))
             let token = try await Binary.run(["token", "create", "--json"] + state).json
             try Data("\(token["token"] ?? "")\n".utf8).write(to: URL(filePath: folder + "/token"))
             let join = [
-                "worker", "--coordinator", String(address), "--name", "node-1", "--state", folder + "/node-1", "--models", folder, "--data",
+                "worker", "--coordinator", address, "--name", "node-1", "--state", folder + "/node-1", "--models", folder, "--data",
                 folder,
             ]
             let once = ["--join-token-file", folder + "/token", "--authority-fingerprint", "\(token["authority_fingerprint"] ?? "")"]
@@ -83,7 +83,7 @@ extension EndToEnd {
             started(worker)
             try await write(key: "submit", to: folder + "/key", state)
             let connection = [
-                "RINGMASTER_COORDINATOR": String(address), "RINGMASTER_KEY_FILE": folder + "/key",
+                "RINGMASTER_COORDINATOR": address, "RINGMASTER_KEY_FILE": folder + "/key",
                 "RINGMASTER_AUTHORITY": folder + "/state/authority.pem", "RINGMASTER_DATA": folder,
             ]
             func ask(_ arguments: [String]) async throws -> Binary.Outcome { try await Binary.run(arguments, environment: connection) }
@@ -93,7 +93,7 @@ extension EndToEnd {
             #expect(try await ask(["drain", "--cluster"]).code == 77)
             // The token is used up.
             let second = try await Binary.run(
-                ["worker", "--coordinator", String(address), "--name", "node-2", "--state", folder + "/node-2", "--models", folder] + once)
+                ["worker", "--coordinator", address, "--name", "node-2", "--state", folder + "/node-2", "--models", folder] + once)
             #expect(second.code == 77 || second.code == 78, "\(second)")
 
             let id = try #require((try await Binary.run(["key", "list", "--json"] + state).json["keys"] as? [[String: Any]])?.first?["id"])

@@ -69,6 +69,12 @@ private enum Documents {
         return text
     }
 
+    /// Messages that a file logs, where they are written at the call.
+    static func messages(in file: SourceFile) -> [String] {
+        let call = /(?:logger(?:\([^()]*\))?\.(?:trace|debug|info|notice|warning|error)|\bwarn)\(\s*"([^"]+)"/
+        return file.uncommented.joined(separator: "\n").matches(of: call).map { String($0.output.1) }
+    }
+
     /// Codes of an enum of strings: raw values, or the names of cases without one.
     static func codes(in file: SourceFile) -> [String] {
         file.uncommented.compactMap { line in
@@ -153,6 +159,15 @@ struct DocumentRules {
         #expect(missing.isEmpty, "not described: \(missing)")
     }
 
+    @Test("every message of the logs is in Docs/OPERATIONS.md")
+    func messages() {
+        let messages = Set(Tree.sources.filter { !$0.isTest && $0.language == .swift }.flatMap(Documents.messages)).sorted()
+        #expect(messages.count > 40)
+        let page = Tree.text("Docs/OPERATIONS.md")
+        let missing = messages.filter { !page.contains("`\($0)`") }
+        #expect(missing.isEmpty, "not described: \(missing)")
+    }
+
     @Test("every value of cluster-configs has a comment that states its consequence")
     func configs() {
         let configs = Tree.paths.filter { $0.hasPrefix("cluster-configs/") }
@@ -183,6 +198,8 @@ struct DocumentRules {
             @Flag var ignoreEOS = false
             @Option(help: "x") var maxTokens: Int
             @Flag(inversion: .prefixedNo) var causal = true
+            logger.info(
+                "run ended", metadata: [:])
             case workerLost = "worker_lost"
             case busy
             case .busy: 429
@@ -191,6 +208,7 @@ struct DocumentRules {
         #expect(Documents.verbs(in: file) == ["run"])
         #expect(Documents.options(in: file) == ["prompt-file", "ignore-eos", "max-tokens", "no-causal"])
         #expect(Documents.codes(in: file) == ["worker_lost", "busy"])
+        #expect(Documents.messages(in: file) == ["run ended"])
     }
 
     @Test("a value without a comment is seen")

@@ -35,7 +35,8 @@ private enum Floors {
     static let table: [String: Floor] = [
         "RingCore": Floor(),
         "RingPlacement": Floor(["RingCore"]),
-        "RingTelemetry": Floor(["RingCore"], outside: system),
+        // swift-log is an interface; who may log is said by who may import it.
+        "RingTelemetry": Floor(["RingCore"], outside: system.union(foundation).union(["Logging"])),
         "RingControl": Floor(["RingCore", "RingPlacement"]),
         "RingFormats": Floor(["RingCore"], outside: system.union(foundation).union(["Yams"])),
         "RingKernels": Floor(["RingCore", "CRingKernels", "COneDNN"], outside: system),

@@ -120,7 +120,8 @@ struct Play {
 
     private func text(_ directive: Coordinator.Directive) -> String? {
         switch directive {
-        case .keep: nil
+        // Remarks have a test of their own.
+        case .keep, .remark: nil
         case .welcome(_, let id): "welcome as \(id)"
         case .turnAway(_, let reason, _): "turn away: \(reason)"
         case .accepted(_, let job, let isNew): "\(isNew ? "accepted" : "known") as job \(job)"

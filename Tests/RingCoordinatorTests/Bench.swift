@@ -2,11 +2,13 @@
 
 import AsyncHTTPClient
 import Foundation
+import Logging
 import NIOCore
 import RingClient
 import RingControl
 import RingCoordinator
 import RingCore
+import RingTelemetry
 import RingTransport
 import RingWorker
 import Synchronization
@@ -62,13 +64,15 @@ struct Bench: Sendable {
     /// Runs `body` beside a server with workers of these names.
     static func run<Result: Sendable>(
         workers: [String] = [], executor: Script = .echo, policy: CoordinatorPolicy = CoordinatorPolicy(),
-        store: any JobStore = MemoryJobStore(),
+        store: any JobStore = MemoryJobStore(), logger: Logger = .silent,
         _ body: @escaping @Sendable (Bench) async throws -> Result
     ) async throws -> Result {
-        let server = CoordinatorServer(
-            shell: try CoordinatorShell(version: RingmasterVersion.text, policy: policy, store: store), token: JoinToken(text: "secret"))
+        let shell = try CoordinatorShell(version: RingmasterVersion.text, policy: policy, store: store, logger: logger)
+        var server = CoordinatorServer(shell: shell, token: JoinToken(text: "secret"))
+        server.logger = logger
+        let running = server
         return try await server.run { port in
-            let bench = Bench(server: server, address: "http://127.0.0.1:\(port)")
+            let bench = Bench(server: running, address: "http://127.0.0.1:\(port)")
             return try await withThrowingTaskGroup(of: Void.self) { group in
                 for name in workers { group.addTask { try? await bench.session(name, executor: executor).run() } }
                 defer { group.cancelAll() }
@@ -78,14 +82,15 @@ struct Bench: Sendable {
     }
 
     func session(
-        _ name: String, token: String = "secret", executor: Script = .echo, policy: WorkerPolicy = .embedded
+        _ name: String, token: String = "secret", executor: Script = .echo, policy: WorkerPolicy = .embedded,
+        logger: Logger = .silent
     ) throws -> WorkerSession {
         let registration = WorkerRegistration(
             name: name, pid: 1, machine: "m", isa: "scalar", cpus: 2, numaNodes: 1, memoryBytes: 1 << 30, dataHost: "127.0.0.1",
             dataPort: 1, version: RingmasterVersion.text, instance: UUID().uuidString)
         return try WorkerSession(
             ClusterConnection.Configuration(address: address, key: token), registration: registration, listener: try TCPListener(),
-            executor: executor, policy: policy)
+            executor: executor, policy: policy, logger: logger)
     }
 
     /// One request; gives the status and the body as text.

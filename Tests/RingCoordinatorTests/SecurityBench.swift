@@ -2,11 +2,13 @@
 
 import AsyncHTTPClient
 import Foundation
+import Logging
 import NIOCore
 import NIOSSL
 import RingClient
 import RingControl
 import RingCoordinator
+import RingTelemetry
 import RingWorker
 import Testing
 
@@ -26,7 +28,7 @@ struct SecurityBench: Sendable {
     var address: String { "https://127.0.0.1:\(port)" }
 
     static func run(
-        patience: ClientPatience = ClientPatience(), configure: (inout ClusterSecurity) -> Void = { _ in },
+        patience: ClientPatience = ClientPatience(), logger: Logger = .silent, configure: (inout ClusterSecurity) -> Void = { _ in },
         _ body: @escaping @Sendable (SecurityBench) async throws -> Void
     ) async throws {
         try await withStateFolder { folder in
@@ -37,6 +39,7 @@ struct SecurityBench: Sendable {
             let shell = try CoordinatorShell(version: RingmasterVersion.text, policy: CoordinatorPolicy())
             var server = CoordinatorServer(shell: shell, security: .certificates(security))
             server.patience = patience
+            server.logger = logger
             let running = server
             try await server.run { port in
                 try await body(SecurityBench(folder: folder, security: made, server: running, port: port))

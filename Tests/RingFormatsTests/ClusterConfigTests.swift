@@ -17,12 +17,16 @@ struct ClusterConfigTests {
               threads: 2
             data_plane:
               listen: '[::1]:7500'
+            log:
+              format: json
+              level: warning
             """
         let config = try ClusterConfig(parsing: text, file: "c.yaml")
         #expect(
             config.coordinator.listen == SocketAddress(host: "0.0.0.0", port: 8000) && config.workers.count == 4
                 && config.workers.threads == 2)
         #expect(config.dataPlane.listen == SocketAddress(host: "::1", port: 7500) && "\(config.dataPlane.listen)" == "[::1]:7500")
+        #expect(config.log.format == "json" && config.log.level == "warning" && ClusterConfig().log.format == nil)
         #expect(try ClusterConfig(parsing: "schema_version: 1\nworkers:\n", file: "c.yaml") == ClusterConfig())
     }
 
@@ -37,11 +41,13 @@ struct ClusterConfigTests {
                 "schema_version: 1\nworkers:\n  treads: 2\n",
                 "line 3, column 3: the key 'treads' is not known in 'workers': did you mean 'threads'?"
             ),
-            ("schema_version: 1\nxyzzy: 2\n", "known keys are schema_version, coordinator, workers, data_plane"),
+            ("schema_version: 1\nxyzzy: 2\n", "known keys are schema_version, coordinator, workers, data_plane, log"),
             ("schema_version: 2\n", "line 1, column 17: schema_version 2 is not known"),
             ("schema_version: one\n", "'schema_version' must be a whole number"), ("schema_version: \"1\"\n", "must be a whole number"),
             ("workers:\n  count: 1\n", "'schema_version' is missing"), ("schema_version: 1\nworkers:\n  count: 0\n", "from 1 to 65536"),
             ("schema_version: 1\nworkers:\n  count: 1.5\n", "from 1 to 65536"),
+            ("schema_version: 1\nlog:\n  format: xml\n", "line 3, column 11: 'format' must be one of text, json"),
+            ("schema_version: 1\nlog:\n  level: [info]\n", "'level' must be one of trace, debug"),
             ("schema_version: 1\nworkers: 3\n", "'workers' must be a mapping"),
             ("schema_version: 1\ncoordinator:\n  listen: nowhere\n", "'listen' must be an address"),
             ("schema_version: 1\ncoordinator:\n  listen: a:70000\n", "'listen' must be an address"),

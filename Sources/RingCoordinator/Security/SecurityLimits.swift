@@ -34,6 +34,10 @@ public enum SecurityLimits {
     package static let joinAttempts = 10.0, joinAttemptSeconds = 6.0
     /// Refused requests that one address may make at once, and how many seconds bring one back; beyond, refusals cost nothing to make.
     package static let refusals = 200.0, refusalSeconds = 0.05
+    /// Log lines about refused requests that one address may cause at once, and how many seconds bring one back; and the same for all
+    /// addresses together. More: whoever knocks often enough fills the log's disk.
+    static let refusalLines = 5.0, refusalLineSeconds = 10.0
+    static let refusalLinesTogether = 50.0, refusalLineSecondsTogether = 1.0
     /// Requests that one client may make at once, and how many seconds bring one back.
     static let requests = 2000.0, requestSeconds = 0.001
     /// Most addresses or names whose attempts are counted: 100 bytes each.

@@ -1,6 +1,7 @@
 // The server's side of TLS: its certificate, renewed while it runs, and which clients' certificates it looks at.
 
 import Foundation
+import Logging
 import NIOCore
 import NIOSSL
 import Synchronization
@@ -11,14 +12,17 @@ final class ServerCertificates: Sendable {
         var chain: [NIOSSLCertificateSource]
         var key: NIOSSLPrivateKeySource
         var renewAt: Date
+        /// Whether the next one could not be made, which is told once.
+        var isLate = false
     }
 
     private let authority: ClusterAuthority
     private let days: Double
+    private let logger: Logger
     private let current: Mutex<Current>
 
-    init(_ authority: ClusterAuthority, days: Double = SecurityLimits.serverCertificateDays) throws(SecurityError) {
-        (self.authority, self.days) = (authority, days)
+    init(_ authority: ClusterAuthority, days: Double, _ logger: Logger) throws(SecurityError) {
+        (self.authority, self.days, self.logger) = (authority, days, logger)
         current = Mutex(try Self.make(authority, days: days))
     }
 
@@ -37,12 +41,24 @@ final class ServerCertificates: Sendable {
     /// The certificate for a new connection.
     private func override() -> NIOSSLContextConfigurationOverride {
         current.withLock { current in
-            // If none can be made the old one has a third of its life left.
-            if current.renewAt <= Date(), let next = try? Self.make(authority, days: days) { current = next }
+            if current.renewAt <= Date() { renew(&current) }
             var override = NIOSSLContextConfigurationOverride()
             override.certificateChain = current.chain
             override.privateKey = current.key
             return override
+        }
+    }
+
+    private func renew(_ current: inout Current) {
+        do throws(SecurityError) {
+            current = try Self.make(authority, days: days)
+            logger.notice("server certificate renewed", metadata: ["renewed_again_at": .string(current.renewAt.formatted(.iso8601))])
+        } catch {
+            // The old one has a third of its life left.
+            if !current.isLate {
+                logger.warning("server certificate cannot be renewed", metadata: ["reason": .string(error.description)])
+            }
+            current.isLate = true
         }
     }
 
