@@ -18,8 +18,6 @@ public enum FaultKind: String, Hashable, Sendable, CaseIterable {
 
 /// A rule that is broken on purpose, so that a test can see some checker find it.
 public enum Mutation: String, Hashable, Sendable, CaseIterable {
-    /// A broken run keeps the layer under way as if it were done.
-    case keepTooMuch
     /// A change of a job's record that settles it is not kept.
     case dropJobRecord
     /// One durable event in eight is not kept.
@@ -52,6 +50,8 @@ public enum Mutation: String, Hashable, Sendable, CaseIterable {
     case twoEngines
     /// An answer that goes on after a fault starts from the bare prompt.
     case forgetAnswer
+    /// A broken run keeps the layer under way as if it were done.
+    case keepTooMuch
 }
 
 /// One simulation.

@@ -145,7 +145,7 @@ struct WorkerLog {
         case .finished, .failed, .stopped:
             assignments.removeAll { $0.run == report.run }
             why[report.run] = nil
-        case .ready, .progress, .token: break
+        case .ready, .progress, .token, .kept: break
         }
     }
 

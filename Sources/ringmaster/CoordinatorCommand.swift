@@ -49,7 +49,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
     }
 
     private func run(
-        _ address: SocketAddress, _ folder: String, _ policy: CoordinatorPolicy, _ log: DaemonLog, _ logger: Logger) async throws {
+        _ address: SocketAddress, _ folder: String, _ policy: CoordinatorPolicy, _ log: DaemonLog, _ logger: Logger
+    ) async throws {
         logger.info(
             "starting",
             metadata: [

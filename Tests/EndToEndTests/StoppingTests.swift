@@ -59,7 +59,7 @@ private final class Storm: Sendable {
                 }
             }
             if connected == 0 {
-                _ = unsafe send(descriptor, question, question.count, Int32(MSG_NOSIGNAL.rawValue))
+                _ = unsafe send(descriptor, question, question.count, Int32(MSG_NOSIGNAL))
                 state.withLock { $0.calls += 1 }
             } else {
                 usleep(2000)

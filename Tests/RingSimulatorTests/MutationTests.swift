@@ -30,6 +30,7 @@ struct BrokenRule: CustomTestStringConvertible, Sendable {
         BrokenRule(mutation: .wrongBuffer, checkers: ["pairs"], faults: []),
         BrokenRule(mutation: .twoEngines, checkers: ["one-engine"]),
         BrokenRule(mutation: .forgetAnswer, checkers: ["pairs"]),
+        BrokenRule(mutation: .keepTooMuch, checkers: ["pairs"], faults: [.crashes]),
     ]
 }
 
