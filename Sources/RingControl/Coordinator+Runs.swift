@@ -18,9 +18,10 @@ extension Coordinator {
         switch report {
         case .ready: noteReady(index, rank, now, &directives)
         case .progress(_, let progress):
-            jobs[index].places[rank].progress = progress
+            jobs[index].places[rank].progress = progress.bounded
             guard let whole = JobProgress(of: jobs[index].places.compactMap(\.progress)) else { return }
             emit(.progress(whole), of: index, now, &directives)
+            judgePaces(index, now, &directives)
         case .token(_, let place, let id):
             // In order and once each, whatever a worker that repeats itself says.
             guard place == jobs[index].tokensGenerated, place < ControlLimits.tokensGenerated else { return }

@@ -30,6 +30,23 @@ public struct CoordinatorPolicy: Hashable, Sendable {
     /// every worker that time on top.
     public var latenessSeconds = 0.1
 
+    /// Seconds that every rank of a ring must have computed before their paces are compared. Smaller: a ring is judged by its
+    /// first moments, when caches are cold and neighbours on a machine still load.
+    public var paceSeconds = 2.0
+    /// Part of its share that every rank must have done before that, 0 ... 1. Smaller: a moment's trouble at the beginning
+    /// counts for the whole of a long share.
+    public var paceFraction = 0.02
+    /// Own tokens that every rank must have done before that. Fewer: a share done is told in whole tokens, and the rounding of
+    /// a few of them passes for slowness.
+    public var paceTokens = 16
+    /// Seconds between two comparisons of a ring. Shorter: each sorts the ranks of a ring, which may be a thousand.
+    public var paceIntervalSeconds = 1.0
+    /// The pace from which a worker is called slow: so many times as long as the median rank for the same share. Smaller: the
+    /// difference between two machines of one kind, or their neighbours' load, is called that.
+    public var slowPace = 1.5
+    /// The pace below which a slow worker no longer is. Nearer to `slowPace`: one that stands between is called both by turns.
+    public var slowPaceEnd = 1.25
+
     /// Whether a job's paths must be relative, to be found below the folders that each worker was given.
     public var takesRelativePathsOnly = false
     /// Whether workers encrypt what they send each other. It costs them a core's time for each gigabyte or so a second.

@@ -11,6 +11,12 @@ struct Job: Sendable {
         var isReady = false
         var progress: WorkerProgress?
         var summary: WorkerSummary?
+        /// How many times as long as the median rank it needs for its share, once that is known.
+        var pace: Double?
+        /// Whether that is too long.
+        var isSlow = false
+        /// Whether it has been called slow in this run: once is enough.
+        var wasNamed = false
     }
 
     /// Word from one rank that another is lost, kept until the lost one's own word comes or `deadline` passes.
@@ -30,6 +36,8 @@ struct Job: Sendable {
     var suspicion: Suspicion?
     /// When any rank last had something new to tell.
     var movedAt: Moment
+    /// When the paces of its ranks were last compared.
+    var judgedAt: Moment?
     /// Workers at whose fault an attempt ended: others are taken first.
     var avoided: [String] = []
     /// What workers still hold of its newest run, once that has broken: a next run may go on from there.

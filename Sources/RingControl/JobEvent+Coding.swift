@@ -4,7 +4,7 @@ import RingCore
 
 extension JobEvent: Codable {
     private enum Key: String, CodingKey {
-        case type, phase, workers, epoch, progress, index, id, failure, reason, attempt, tokensKept, layers
+        case type, phase, workers, epoch, progress, index, id, failure, reason, attempt, tokensKept, layers, worker, rank, pace
     }
 
     /// `{"type":"token","index":0,"id":17}` and so on, one form a case.
@@ -22,6 +22,11 @@ extension JobEvent: Codable {
             self = .retrying(
                 attempt: try fields.decode(Int.self, forKey: .attempt), cause: try fields.decode(Failure.self, forKey: .failure))
         case "progress": self = .progress(try fields.decode(JobProgress.self, forKey: .progress))
+        case "slow":
+            self = .slow(
+                Straggler(
+                    worker: try fields.decode(String.self, forKey: .worker), rank: try fields.decode(Int.self, forKey: .rank),
+                    pace: try fields.decode(Double.self, forKey: .pace)))
         case "token":
             self = .token(index: try fields.decode(Int.self, forKey: .index), id: try fields.decode(UInt32.self, forKey: .id))
         case "succeeded": self = .succeeded(try fields.decode([WorkerSummary].self, forKey: .workers))
@@ -54,6 +59,11 @@ extension JobEvent: Codable {
         case .progress(let progress):
             try fields.encode("progress", forKey: .type)
             try fields.encode(progress, forKey: .progress)
+        case .slow(let straggler):
+            try fields.encode("slow", forKey: .type)
+            try fields.encode(straggler.worker, forKey: .worker)
+            try fields.encode(straggler.rank, forKey: .rank)
+            try fields.encode(straggler.pace, forKey: .pace)
         case .token(let index, let id):
             try fields.encode("token", forKey: .type)
             try fields.encode(index, forKey: .index)

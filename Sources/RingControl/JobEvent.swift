@@ -80,6 +80,8 @@ public enum JobEvent: Hashable, Sendable {
     case retrying(attempt: Int, cause: Failure)
     /// How far it is. Only the newest counts.
     case progress(JobProgress)
+    /// The ring waits for one of its ranks. Told once for each rank of a run, when it is first seen.
+    case slow(Straggler)
     /// Token `index` of the answer.
     case token(index: Int, id: UInt32)
     /// Settled: done, with the figures of every rank.
@@ -93,7 +95,7 @@ public enum JobEvent: Hashable, Sendable {
     public var isFinal: Bool {
         switch self {
         case .succeeded, .failed, .cancelled: true
-        case .phase, .placed, .resumed, .retrying, .progress, .token: false
+        case .phase, .placed, .resumed, .retrying, .progress, .slow, .token: false
         }
     }
 

@@ -26,6 +26,10 @@ public enum ControlLimits {
     public static let sharesKept = 1024
     /// Epochs that are set aside in the store at a time: a coordinator that was killed goes on behind all it may have used.
     public static let epochsReserved: UInt64 = 1024
+    /// Most that a count in a worker's progress is taken for. Sums over a ring's 1,024 ranks stay far from overflow.
+    public static let progressCount = 1 << 40
+    /// Most seconds that a worker is believed to have computed in one run: thirty years.
+    public static let progressSeconds = 1e9
     /// Most stop tokens in one specification.
     public static let stopTokens = 64
 }

@@ -33,6 +33,10 @@ struct Member: Sendable {
     var isDraining = false
     /// Was told to stop.
     var isStopping = false
+    /// How many times as long as the median rank it needed for its share, in the newest run in which that was measured.
+    var pace: Double?
+    /// Whether it was slow in that run.
+    var isSlow = false
 
     init(id: WorkerID, registration: WorkerRegistration, now: Moment) {
         self.id = id
@@ -47,7 +51,8 @@ struct Member: Sendable {
 
     var health: WorkerHealth {
         if isSuspected || disconnectedAt != nil { return .suspected }
-        return isDraining || isStopping ? .draining : .ok
+        if isDraining || isStopping { return .draining }
+        return isSlow ? .slow : .ok
     }
 
     /// Why it counts as gone, completing "worker X ...".

@@ -28,6 +28,8 @@ public struct JobView: Hashable, Sendable, Codable {
     public var epoch: Epoch
     /// How far it is.
     public var progress: JobProgress?
+    /// The worker for which its ring waits, while one is slow.
+    public var straggler: Straggler?
     /// Tokens of the answer so far.
     public var tokensGenerated: Int
     /// Seconds since 1970.
@@ -57,6 +59,7 @@ public struct JobView: Hashable, Sendable, Codable {
         retries = record.submission.retries
         epoch = record.epoch
         progress = JobProgress(of: job.places.compactMap(\.progress))
+        straggler = job.straggler
         tokensGenerated = job.tokensGenerated
         submittedAt = record.submittedAt.secondsSince1970
         startedAt = record.startedAt?.secondsSince1970
@@ -76,6 +79,8 @@ extension Moment {
 public enum WorkerHealth: String, Hashable, Sendable, Codable, CaseIterable {
     /// It can be given work.
     case ok
+    /// It can be given work, and in the newest run in which that was measured its ring had to wait for it.
+    case slow
     /// It is silent for longer than it should be, or its connection has closed.
     case suspected
     /// It is to leave when it holds no run.
@@ -92,6 +97,9 @@ public struct WorkerView: Hashable, Sendable, Codable {
     public var silentSeconds: Double
     /// How it is.
     public var health: WorkerHealth
+    /// How many times as long as the median rank of its ring it needed for its share, in the newest run in which that was measured:
+    /// 1 is as fast as the others, 2 half as fast.
+    public var pace: Double?
     /// The job that holds it.
     public var job: JobNumber?
     /// Its rank in that job.
@@ -104,6 +112,7 @@ public struct WorkerView: Hashable, Sendable, Codable {
         registration = member.registration
         silentSeconds = max(0, now.seconds(since: member.heardAt))
         health = member.health
+        pace = member.pace
         job = member.run?.job
         rank = place?.rank
         progress = place?.progress

@@ -43,6 +43,37 @@ extension WorkerDirective: Codable {
     }
 }
 
+extension WorkerProgress: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case phase, layer, layers, step, steps, tokensDone, tokensTotal, computeSeconds, exposedSeconds
+    }
+
+    /// One field a property; a worker that does not count seconds leaves them out.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        func count(_ key: CodingKeys) throws -> Int { try fields.decode(Int.self, forKey: key) }
+        self.init(
+            phase: try fields.decode(Phase.self, forKey: .phase), layer: try count(.layer), layers: try count(.layers),
+            step: try count(.step), steps: try count(.steps), tokensDone: try count(.tokensDone), tokensTotal: try count(.tokensTotal),
+            computeSeconds: try fields.decodeIfPresent(Double.self, forKey: .computeSeconds) ?? 0,
+            exposedSeconds: try fields.decodeIfPresent(Double.self, forKey: .exposedSeconds) ?? 0)
+    }
+
+    /// The form that `init(from:)` reads, seconds included.
+    public func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(phase, forKey: .phase)
+        try fields.encode(layer, forKey: .layer)
+        try fields.encode(layers, forKey: .layers)
+        try fields.encode(step, forKey: .step)
+        try fields.encode(steps, forKey: .steps)
+        try fields.encode(tokensDone, forKey: .tokensDone)
+        try fields.encode(tokensTotal, forKey: .tokensTotal)
+        try fields.encode(computeSeconds, forKey: .computeSeconds)
+        try fields.encode(exposedSeconds, forKey: .exposedSeconds)
+    }
+}
+
 extension WorkerReport: Codable {
     private enum Key: String, CodingKey { case type, progress, index, id, summary, code, message, lostRank, shares }
 

@@ -61,7 +61,7 @@ public enum WorkerDirective: Hashable, Sendable {
 }
 
 /// How far a worker is.
-public struct WorkerProgress: Hashable, Sendable, Codable {
+public struct WorkerProgress: Hashable, Sendable {
     /// What it is doing. A later phase never goes back to an earlier one.
     public enum Phase: String, Hashable, Sendable, Codable, CaseIterable {
         /// Reading weights or inputs, connecting.
@@ -88,9 +88,17 @@ public struct WorkerProgress: Hashable, Sendable, Codable {
     public var tokensDone: Int
     /// Its own tokens.
     public var tokensTotal: Int
+    /// Seconds in which its engine has computed in this run. The linear part of a layer under way is counted as its attention goes
+    /// on, so that this fits `tokensDone`.
+    public var computeSeconds: Double
+    /// Seconds in which its engine has had nothing to do but wait for communication in this run.
+    public var exposedSeconds: Double
 
     /// Progress of its parts.
-    public init(phase: Phase, layer: Int, layers: Int, step: Int, steps: Int, tokensDone: Int, tokensTotal: Int) {
+    public init(
+        phase: Phase, layer: Int, layers: Int, step: Int, steps: Int, tokensDone: Int, tokensTotal: Int, computeSeconds: Double = 0,
+        exposedSeconds: Double = 0
+    ) {
         self.phase = phase
         self.layer = layer
         self.layers = layers
@@ -98,6 +106,8 @@ public struct WorkerProgress: Hashable, Sendable, Codable {
         self.steps = steps
         self.tokensDone = tokensDone
         self.tokensTotal = tokensTotal
+        self.computeSeconds = computeSeconds
+        self.exposedSeconds = exposedSeconds
     }
 }
 

@@ -86,13 +86,16 @@ extension InterfacePage {
           if (job.rate > 0) job.left = (p.tokens_total - p.tokens_done) / job.rate;
         };
 
-        const healthOf = worker => worker.health !== "ok" ? worker.health : worker.job ? "busy" : "idle";
+        const isSlow = worker => worker.health === "slow";
+        const healthOf = worker => worker.health !== "ok" && !isSlow(worker) ? worker.health : worker.job ? "busy" : "idle";
+        const paceText = pace => "pace " + pace.toFixed(2);
         const drawTiles = (cluster, jobs, workers) => {
           const { jobs: j, totals: t } = cluster;
           put($("version"), "version " + cluster.version + " · up " + span(cluster.uptime_seconds) + " · epoch " + cluster.epoch);
           show($("draining"), cluster.is_draining);
           put($("t-workers"), workers.length);
           const states = ["idle", "busy", "suspected", "draining"].map(word => [workers.filter(w => healthOf(w) === word).length, word]);
+          states.push([workers.filter(isSlow).length, "slow"]);
           put($("t-workers-more"), states.filter(([n]) => n > 0).map(([n, word]) => n + " " + word).join(" · ") || "none has joined");
           put($("t-running"), j.running);
           put($("t-running-more"), j.admitted ? plural(j.admitted, "job") + " loading" : "none loading");
@@ -113,7 +116,7 @@ extension InterfacePage {
         const drawWorkers = workers => {
           show($("workers-none"), !workers.length);
           put($("workers-more"), workers.length > 64 ? "64 of " + workers.length + ", suspected ones first" : "");
-          const order = w => w.health === "ok" ? 1 : 0;
+          const order = w => w.health === "ok" ? 2 : isSlow(w) ? 1 : 0;
           const shown = workers.length > 64 ? [...workers].sort((a, b) => order(a) - order(b)).slice(0, 64) : workers;
           keyed($("workers"), shown, w => w.id, () => el("li", "", el("span", "name"), el("span", "pill"), el("span", "muted"),
             el("span", "facts")), (node, w) => {
@@ -122,11 +125,11 @@ extension InterfacePage {
             put(name, r.name);
             name.title = r.name;
             const state = healthOf(w);
-            put(pill, state === "suspected" ? "silent for " + w.silent_seconds.toFixed(1) + " s" : state);
-            pill.className = "pill " + ({ busy: "running", idle: "ok" }[state] || state);
+            put(pill, state === "suspected" ? "silent for " + w.silent_seconds.toFixed(1) + " s" : state + (isSlow(w) ? ", slow" : ""));
+            pill.className = "pill " + (isSlow(w) ? "slow" : { busy: "running", idle: "ok" }[state] || state);
             const p = w.progress, share = p && p.phase !== "decode" ? " · " + Math.floor(100 * part(p.tokens_done, p.tokens_total)) + " %" : "";
             put(work, w.job ? "job " + w.job + (w.rank === undefined ? "" : ", rank " + w.rank) + share : "");
-            put(facts, [r.machine, r.isa, plural(r.cpus, "core"), plural(r.numa_nodes, "NUMA node"), bytes(r.memory_bytes),
+            put(facts, [...(w.pace === undefined ? [] : [paceText(w.pace)]), r.machine, r.isa, plural(r.cpus, "core"), plural(r.numa_nodes, "NUMA node"), bytes(r.memory_bytes),
               r.data_host + ":" + r.data_port].join(" · "));
           });
         };
@@ -166,7 +169,8 @@ extension InterfacePage {
             show(meter, job.state !== "failed" && job.state !== "cancelled");
             fill(meter, ratio(job));
             const failure = job.failure;
-            put(note, failure ? failure.code + ": " + failure.message : job.progress && isOpen(job) ? phaseText(job.progress) : "");
+            const late = job.straggler ? ", waits for " + job.straggler.worker + " (" + paceText(job.straggler.pace) + ")" : "";
+            put(note, failure ? failure.code + ": " + failure.message : job.progress && isOpen(job) ? phaseText(job.progress) + late : "");
             note.className = failure ? "bad" : "";
             write(cells[6], rateText(job.rate), job.left > 0 ? span(job.left) + " left" : "");
             const end = job.settled_at || now;
@@ -206,8 +210,10 @@ extension InterfacePage {
           const total = job.workers.length, p = worker && worker.progress, name = job.workers[rank];
           const [x, y] = spot(angle, ringRadius), round = 2 * Math.PI * size;
           const group = svg("g", { class: "place" });
-          group.append(svg("title", {}, name + ", rank " + rank + (p ? ": " + phaseText(p) : "")));
-          group.append(svg("circle", { class: "node" + (worker && worker.health === "suspected" ? " lost" : ""), cx: x, cy: y, r: size }));
+          const late = worker && isSlow(worker);
+          group.append(svg("title", {}, name + ", rank " + rank + (late ? ", slow" : "") + (p ? ": " + phaseText(p) : "")));
+          const mark = late || worker && worker.health === "suspected" ? " lost" : "";
+          group.append(svg("circle", { class: "node" + mark, cx: x, cy: y, r: size }));
           const done = p ? (p.phase === "decode" ? ratio(job) : part(p.tokens_done, p.tokens_total)) * round : 0;
           if (done > 0) group.append(svg("circle", { class: "done", cx: x, cy: y, r: size, "stroke-dasharray": `${done} ${round}`,
             transform: `rotate(-90 ${x} ${y})` }));

@@ -52,7 +52,7 @@ extension InterfacePage {
         .pill { display: inline-block; padding: 1px 9px; border-radius: 999px; font-size: 12px; font-weight: 600; color: var(--muted);
           border: 1px solid currentColor; white-space: nowrap; }
         .pill.running { color: var(--accent); } .pill.admitted { color: var(--wait); } .pill.succeeded, .pill.ok { color: var(--ok); }
-        .pill.failed { color: var(--bad); } .pill.suspected, .pill.draining { color: var(--warn); }
+        .pill.failed { color: var(--bad); } .pill.suspected, .pill.draining, .pill.slow { color: var(--warn); }
         ul, ol { list-style: none; margin: 0; padding: 0; }
         .workers { max-height: 440px; overflow-y: auto; }
         .workers li { display: grid; grid-template-columns: minmax(0, 1fr) 112px 140px; gap: 2px 12px; align-items: center;

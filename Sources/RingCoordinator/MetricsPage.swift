@@ -88,16 +88,21 @@ package struct MetricsSnapshot {
             .gauge, "ringmaster_workers", help: "Workers, each under one state: suspected before draining before busy before idle.",
             labels: ["state"])
         for state in ["idle", "busy", "suspected", "draining"] { states.set(workers.count { $0.state == state }, state) }
+        var pace = MetricFamily(
+            .gauge, "ringmaster_worker_pace_ratio",
+            help: "Time a worker needed for its share over that of its ring's median, in the newest run in which it was measured.",
+            labels: ["worker"])
         var silent = MetricFamily(
             .gauge, "ringmaster_worker_silent_seconds", help: "Seconds since a worker was last heard.", labels: ["worker"])
         for worker in workers.sorted(by: { $0.registration.name < $1.registration.name }) {
             silent.set(worker.silentSeconds, worker.registration.name)
+            if let ratio = worker.pace { pace.set(ratio, worker.registration.name) }
         }
         var most = MetricFamily(
             .gauge, "ringmaster_worker_silent_max_seconds", help: "Seconds since the most silent worker was last heard; 0 without one.")
         most.set(workers.map(\.silentSeconds).max() ?? 0)
         return [
-            states, silent, most, counter("ringmaster_workers_joined_total", "Workers let in.", cluster.totals.workersJoined),
+            states, pace, silent, most, counter("ringmaster_workers_joined_total", "Workers let in.", cluster.totals.workersJoined),
             counter("ringmaster_workers_lost_total", "Workers that went without being told to.", cluster.totals.workersLost),
         ]
     }
@@ -123,7 +128,7 @@ extension WorkerView {
         switch health {
         case .suspected: "suspected"
         case .draining: "draining"
-        case .ok: job == nil ? "idle" : "busy"
+        case .ok, .slow: job == nil ? "idle" : "busy"
         }
     }
 }

@@ -21,6 +21,8 @@ public struct PassProgress: Hashable, Sendable {
     public let step: Int, steps: Int
     /// Share of the rank's visible pairs that is done, 0 ... 1; inside a step it goes by tasks taken.
     public let fraction: Double
+    /// Seconds of this pass under attention, and seconds in which nothing was computed because keys and values had not come yet.
+    public let computeSeconds: Double, exposedSeconds: Double
 }
 
 /// The figures of one pass.

@@ -85,10 +85,10 @@ struct StepWork: Sendable {
 }
 
 extension RingEngine where Wire: ~Copyable {
-    /// Attends to the shard of `step` and returns the visible pairs, summed over heads. The engine thread looks at the
-    /// transport after each of its tasks.
+    /// Attends to the shard of `step` from `start` on and returns the visible pairs, summed over heads. The engine thread looks
+    /// at the transport, and at the clock, after each of its tasks.
     mutating func compute(
-        _ step: Int, _ input: AttentionInput, _ run: inout PassRun, _ progress: (PassProgress) -> Void
+        _ step: Int, since start: Moment, _ input: AttentionInput, _ run: inout PassRun, _ progress: (PassProgress) -> Void
     ) throws(EngineError) -> Int {
         let owner = run.pass.schedule[step].kvOwner
         let pairs = visiblePairs(with: owner, input)
@@ -106,7 +106,10 @@ extension RingEngine where Wire: ~Copyable {
                 done += work.work(ofTask: counted)
                 counted += 1
             }
-            progress(PassProgress(step: step, steps: plan.world.count, fraction: Double(done) / Double(run.pairsInAll)))
+            progress(
+                PassProgress(
+                    step: step, steps: plan.world.count, fraction: Double(done) / Double(run.pairsInAll),
+                    computeSeconds: run.computed + MonotonicClock.now().seconds(since: start), exposedSeconds: run.exposed))
             // A failure must not leave helpers working on memory that is about to go: note it, stop taking tasks, join.
             do throws(EngineError) { _ = try pollTraffic(&run) } catch {
                 failure = error

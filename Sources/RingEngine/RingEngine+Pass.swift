@@ -62,11 +62,13 @@ extension RingEngine where Wire: ~Copyable {
                 run.attending = nil
                 var report = StepReport(
                     step: step, kvOwner: schedule[step].kvOwner, pairs: 0, computeSeconds: 0, exposedSeconds: run.waited)
+                run.exposed += run.waited
                 run.waited = 0
                 let start = MonotonicClock.now()
-                report.pairs = try compute(step, input, &run, progress)
+                report.pairs = try compute(step, since: start, input, &run, progress)
                 run.pairsDone += report.pairs
                 report.computeSeconds = MonotonicClock.now().seconds(since: start)
+                run.computed += report.computeSeconds
                 run.report.steps.append(report)
                 try handle(.attended(step: step), &run)
             } else {
@@ -204,7 +206,10 @@ struct PassRun {
     var traffic: PassTraffic
     let layer: Int
     var attending: Int?
+    /// Seconds waited for the present step, and for those before it; seconds computed in those.
     var waited = 0.0
+    var exposed = 0.0
+    var computed = 0.0
     var pairsDone = 0
     var pairsInAll = 0
     var report = PassReport()

@@ -17,11 +17,14 @@ extension ModelRank where Wire: ~Copyable {
         }
     }
 
-    mutating func timed(_ body: (inout Self) throws(ModelError) -> Void) throws(ModelError) {
+    /// Counts the seconds of `body` as computing and returns them.
+    mutating func timed(_ body: (inout Self) throws(ModelError) -> Void) throws(ModelError) -> Double {
         if engine.isCancelled() { throw .engine(.cancelled) }
         let start = EngineClock.now()
         try body(&self)
-        figures.computeSeconds += EngineClock.now().seconds(since: start)
+        let seconds = EngineClock.now().seconds(since: start)
+        figures.computeSeconds += seconds
+        return seconds
     }
 
     /// Norm, queries, keys, values, rotation; keys and values are packed into the layer's blocks.
@@ -46,11 +49,23 @@ extension ModelRank where Wire: ~Copyable {
         if let error = failure.first { throw error }
     }
 
-    mutating func attend(layer: Int, _ active: [Bool], progress: (PassProgress) -> Void) throws(ModelError) {
+    /// `active` are the chunks whose queries go through the layer; progress counts from `firstLayer`.
+    mutating func attend(
+        layer: Int, _ active: [Bool], firstLayer: Int, progress: (PrefillProgress) -> Void
+    ) throws(ModelError) {
+        let layers = parts.config.layerCount
         let report: PassReport
+        let (begun, linear) = (figures, linearSeconds)
         do throws(EngineError) {
             let input = AttentionInput(queries: queries, state: state, causal: true, active: active)
-            report = try engine.attend(layer: layer, input, progress: progress)
+            report = try engine.attend(layer: layer, input) { pass in
+                let fraction = (Double(layer - firstLayer) + pass.fraction) / Double(layers - firstLayer)
+                let seconds = begun.computeSeconds - (1 - pass.fraction) * linear.before + pass.fraction * linear.after
+                progress(
+                    PrefillProgress(
+                        layer: layer, layers: layers, step: pass.step, steps: pass.steps, fraction: fraction,
+                        computeSeconds: seconds + pass.computeSeconds, exposedSeconds: begun.exposedSeconds + pass.exposedSeconds))
+            }
         } catch { throw .engine(error) }
         figures.computeSeconds += report.computeSeconds
         figures.exposedSeconds += report.exposedSeconds

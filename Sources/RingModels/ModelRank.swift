@@ -25,6 +25,11 @@ public struct PrefillProgress: Hashable, Sendable {
     public let step: Int, steps: Int
     /// Share of the rank's work that is done, 0 ... 1, by visible pairs.
     public let fraction: Double
+    /// Seconds of linear layers and attention so far. The linear layers of the layer under way are counted as its attention goes
+    /// on, so that this fits `fraction` also where they take longer.
+    public let computeSeconds: Double
+    /// Seconds of waiting for the wire so far.
+    public let exposedSeconds: Double
 }
 
 /// A model on one rank of a ring.
@@ -43,6 +48,8 @@ public struct ModelRank<Wire: RingWire & ~Copyable>: ~Copyable {
     let tokenState: TokenBuffers
     /// For each of the rank's chunks, the layers it has been through; `nil` while a layer changes hidden states.
     var layersDone: [Int]?
+    /// Seconds of linear layers: before the attention of the layer under way, and after that of the layer before it.
+    var linearSeconds = (before: 0.0, after: 0.0)
 
     /// Shape of the engine that a model needs.
     public static func shape(_ config: ModelConfig, plan: ShardPlan, element: ElementType, decodeTokensMax: Int) throws(KernelError)
@@ -81,19 +88,13 @@ public struct ModelRank<Wire: RingWire & ~Copyable>: ~Copyable {
             let rows = run.firstRow..<run.firstRow + run.chunk.length
             try parts.weights.embed(ids, firstPosition: run.chunk.start, into: hidden.rows(rows))
         }
-        let layers = parts.config.layerCount
-        let share = 1 / Double(max(layers - firstLayer, 1))
-        for layer in firstLayer..<max(layers, firstLayer) {
+        for layer in firstLayer..<max(parts.config.layerCount, firstLayer) {
             guard let done = layersDone else { preconditionFailure("a rank whose layer broke off runs no further one") }
             let active = done.map { $0 <= layer }
             let slices = self.slices(active)
-            try timed { (rank) throws(ModelError) in try rank.projectSlices(slices, layer: layer) }
-            try attend(layer: layer, active) { pass in
-                let fraction = (Double(layer - firstLayer) + pass.fraction) * share
-                progress(
-                    PrefillProgress(layer: layer, layers: layers, step: pass.step, steps: pass.steps, fraction: fraction))
-            }
-            try timed { (rank) throws(ModelError) in
+            linearSeconds.before = try timed { (rank) throws(ModelError) in try rank.projectSlices(slices, layer: layer) }
+            try attend(layer: layer, active, firstLayer: firstLayer, progress: progress)
+            linearSeconds.after = try timed { (rank) throws(ModelError) in
                 rank.layersDone = nil
                 try rank.finishSlices(slices, layer: layer)
                 rank.layersDone = zip(done, active).map { $1 ? layer + 1 : $0 }

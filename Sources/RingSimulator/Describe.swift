@@ -60,6 +60,7 @@ enum Describe {
         case .placed(let workers, let epoch): "placed on \(workers.joined(separator: " ")) under epoch \(epoch.number)"
         case .retrying(let attempt, let cause): "attempt \(attempt) failed: \(cause.message)"
         case .progress(let whole): "\(whole.phase) \(whole.tokensDone)/\(whole.tokensTotal)"
+        case .slow(let straggler): "waits for \(straggler.worker), pace \(straggler.pace)"
         case .token(let index, let id): "token \(index) is \(id)"
         case .succeeded: "succeeded"
         case .failed(let failure): "failed \(failure.code.rawValue): \(failure.message)"

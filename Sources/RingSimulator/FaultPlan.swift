@@ -28,13 +28,16 @@ enum Fault: Sendable {
     case breakStreams(Int)
     /// A connection of the data plane breaks.
     case breakData(Int, Int)
+    /// What a worker computes takes so many times as long.
+    case slowWorker(Int, factor: Double, seconds: Double)
 }
 
 struct FaultPlan: Sendable {
     /// In order of time, in seconds.
     private(set) var faults: [(at: Double, fault: Fault)] = []
-    /// Whether pauses stay below what must not be taken for a death.
-    let hasOnlyShortPauses: Bool
+    /// Whether nothing comes that may cost a worker or a run: pauses stay below what must not be taken for a death, and slow
+    /// workers are only slow.
+    let isHarmless: Bool
     /// Whether clocks differ.
     let hasSkew: Bool
     private let workers: Int
@@ -43,7 +46,7 @@ struct FaultPlan: Sendable {
     init(_ kinds: [FaultKind], workers: Int, clients: Int, seconds: Double, random: inout SplitMix64) {
         self.workers = workers
         self.clients = clients
-        hasOnlyShortPauses = kinds == [.pauses]
+        isHarmless = kinds.allSatisfy { $0 == .stragglers } || kinds == [.pauses]
         hasSkew = kinds.contains(.delays)
         // A seed takes a part of what may happen, so that rare combinations are not drowned by frequent ones.
         let taken = kinds.count < 2 ? kinds : kinds.filter { _ in random.chance(0.5) }
@@ -79,7 +82,7 @@ struct FaultPlan: Sendable {
             if random.chance(0.4) { return .isolation(anyone(&random), seconds: seconds) }
             return .partition(anyone(&random), anyone(&random), isOneWay: random.chance(0.5), seconds: seconds)
         case .pauses:
-            let isShort = hasOnlyShortPauses || random.chance(0.7)
+            let isShort = isHarmless || random.chance(0.7)
             return .pause(random.below(1 + workers), seconds: isShort ? random.between(0.01, 0.2) : seconds)
         case .crashes:
             switch random.below(8) {
@@ -90,6 +93,7 @@ struct FaultPlan: Sendable {
             case 5: return .drainCoordinator
             default: return .crash(worker(&random), withMachine: random.chance(0.3), seconds: down)
             }
+        case .stragglers: return .slowWorker(worker(&random), factor: random.between(2, 6), seconds: seconds)
         case .disk: return random.chance(0.6) ? .diskFull(seconds: seconds) : .diskSlow(seconds: seconds)
         }
     }

@@ -28,12 +28,21 @@ extension SimulatedEngine {
                 effects.append(.send(.offer(layer: layer, step: step), to: next.index))
             case .attend(let step, _):
                 attending = step
-                effects.append(.after(random.between(0.01, 0.08), .attended))
+                begin(&random, &effects)
             case .finish: finishLayer(&random, &effects)
             case .abort: break
             }
         }
         pull(&effects)
+    }
+
+    /// Computes for a while; what else the processor is at meanwhile takes time too, and is not computing.
+    private mutating func begin(_ random: inout SplitMix64, _ effects: inout [Effect]) {
+        if let idleSince { exposedSeconds += clock - idleSince }
+        idleSince = nil
+        let seconds = Self.stepSeconds * random.between(0.9, 1.1) * slowness
+        computeSeconds += mutation == .doubledSeconds && rank == 0 ? 2 * seconds : seconds
+        effects.append(.after(seconds + random.between(0, 0.05), .attended))
     }
 
     /// Takes what is offered and wanted. The previous rank's step s is this rank's step s + 1.
@@ -61,6 +70,7 @@ extension SimulatedEngine {
         let isSkipped = mutation == .skipBlock && attending == world - 1 && rank == 0
         if !isSkipped { attend(to: block) }
         if mutation == .mergeTwice, attending == 0, rank == world - 1 { attend(to: block) }
+        idleSince = clock
         turn(.attended(step: attending), &random, &effects)
     }
 
@@ -98,7 +108,8 @@ extension SimulatedEngine {
         effects.append(.check(layer: layer, places: active, rows: active.map { history[$0][layer] }, partials: active.map { partials[$0] }))
         let progress = WorkerProgress(
             phase: assignment.spec.kind == "attend" ? .attend : .prefill, layer: layer - 1, layers: layers, step: world - 1, steps: world,
-            tokensDone: history.count * layer / layers, tokensTotal: history.count)
+            tokensDone: history.count * layer / layers, tokensTotal: history.count, computeSeconds: computeSeconds,
+            exposedSeconds: exposedSeconds)
         effects.append(.report(.progress(run, progress)))
         if layer < layers {
             beginLayer(&random, &effects)

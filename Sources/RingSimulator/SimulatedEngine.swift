@@ -56,6 +56,9 @@ struct SimulatedEngine: Sendable {
     /// Where it stands.
     enum Phase: Hashable, Sendable { case loading, meeting, ready, ring, decode, over }
 
+    /// Seconds of computing in a ring step: the same for everybody but for a tenth, so that who is slower has been slowed.
+    static let stepSeconds = 0.03
+
     let assignment: Assignment
     let mutation: Mutation?
     let layers: Int
@@ -83,6 +86,15 @@ struct SimulatedEngine: Sendable {
     /// Receives of the present layer that are posted.
     var posted: [(step: Int, buffer: Int)] = []
     var attending = 0
+
+    // Time, as the simulation sets it before each event, and what it was spent with.
+    var clock = 0.0
+    /// How many times as long computing takes now.
+    var slowness = 1.0
+    var computeSeconds = 0.0
+    var exposedSeconds = 0.0
+    /// Since when it has had nothing to compute in the ring.
+    var idleSince: Double?
 
     // Decode.
     /// Queries that came before this rank was through with its prompt.

@@ -80,12 +80,12 @@ extension Simulation {
         case .failed(let failure):
             // Faults have names of their own; this one means that somebody broke the rules.
             if failure.code == .internalError { fail("blame", "job \(job) failed by a bug: \(failure.message)") }
-            if options.faults.isEmpty || plan.hasOnlyShortPauses || clients[owner].isProbe, clients[owner].mustSucceed {
+            if plan.isHarmless || clients[owner].isProbe, clients[owner].mustSucceed {
                 fail("no-fault", "job \(job) failed without a fault: \(failure.message)")
             }
         case .retrying(_, let cause):
             if clients[owner].isProbe { fail("recovery", "job \(job) was tried again long after the last fault: \(cause.message)") }
-        case .phase, .resumed, .progress, .cancelled: break
+        case .phase, .resumed, .progress, .slow, .cancelled: break
         }
     }
 
@@ -146,7 +146,7 @@ extension Simulation {
             && deaths[place].coordinatorLife == processes[0].life
         { deaths[place].noticedAt = now }
         let isAlive = processes[session.node].isUp && workers[session.node - 1].machine.worker == session.id
-        if isAlive, options.faults.isEmpty || plan.hasOnlyShortPauses {
+        if isAlive, plan.isHarmless {
             fail("false-death", "\(name(of: session.node)) is alive and was taken for dead")
         }
     }
@@ -160,6 +160,15 @@ extension Simulation {
         }
         outcome.deathsTimed += 1
         outcome.deathSecondsMax = max(outcome.deathSecondsMax, Double(noticedAt - death.at) / 1e9)
+    }
+
+    // MARK: straggler: who is named as slow has been slow
+
+    mutating func checkStraggler(_ job: JobNumber, _ straggler: Straggler) {
+        outcome.stragglers += 1
+        if !hindered.contains(where: { $0.job == job && $0.worker == straggler.worker }) {
+            fail("straggler", "\(straggler.worker) was as fast as the others at job \(job) and is said to have pace \(straggler.pace)")
+        }
     }
 
     // MARK: identity: a worker's number means one process, for ever

@@ -26,7 +26,13 @@ extension Simulation {
     mutating func turnEngine(_ place: Int, _ event: SimulatedEngine.Event) {
         guard let run = workers[place].engine?.run else { return }
         var effects: [SimulatedEngine.Effect] = []
+        workers[place].engine?.clock = Double(now) / 1e9
+        let isSlowed = now < slowed[place].until
+        workers[place].engine?.slowness = isSlowed ? slowed[place].times : 1
         workers[place].engine?.handle(event, &work, into: &effects)
+        if isSlowed, !hindered.contains(where: { $0.job == run.job && $0.worker == workers[place].name }) {
+            hindered.append((run.job, workers[place].name))
+        }
         for effect in effects {
             guard workers[place].engine?.run == run else { return }
             perform(effect, place, run)

@@ -31,6 +31,7 @@ extension Simulation {
         case .lossyLinks(let part, let seconds): lossy = (part, end(seconds))
         case .breakStreams(let node): breakStreams(node)
         case .breakData(let first, let second): breakData(first, second)
+        case .slowWorker(let node, let factor, let seconds): slowed[node - 1] = (factor, now + Int64(seconds * 1e9))
         }
     }
 

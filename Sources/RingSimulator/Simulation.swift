@@ -39,6 +39,10 @@ public struct Simulation {
     var partitions: [(from: Int, to: Int, until: Int64)] = []
     var slow: (delay: Double, until: Int64) = (0, 0)
     var lossy: (part: Double, until: Int64) = (0, 0)
+    /// By worker: how many times as long its computing takes, and until when.
+    var slowed: [(times: Double, until: Int64)]
+    /// Who computed for which job while slowed.
+    var hindered: [(job: JobNumber, worker: String)] = []
     var diskFullUntil: Int64 = 0
     var diskSlowUntil: Int64 = 0
     /// A death that comes before this moment is not timed: something else is wrong too.
@@ -89,6 +93,7 @@ public struct Simulation {
         for _ in 0..<watchers { clients.append(ClientNode(watching: scenario.below(jobs), seconds: seconds, &scenario)) }
         processes = Array(repeating: Process(), count: 1 + nodes + clients.count)
         told = Array(repeating: JobTold(), count: jobs + 1)
+        slowed = Array(repeating: (1, 0), count: nodes)
     }
 
     /// The daemon's deadlines, the long ones shortened: they would only make simulations longer.
@@ -96,6 +101,8 @@ public struct Simulation {
         var policy = CoordinatorPolicy.daemon
         (policy.promptSeconds, policy.prepareSeconds, policy.stallSeconds) = (15, 15, 12)
         (policy.abortSeconds, policy.patienceSeconds) = (5, 3)
+        // Runs take a second here, not an hour.
+        (policy.paceSeconds, policy.paceIntervalSeconds) = (SimulatedEngine.stepSeconds, 0)
         return policy
     }
 

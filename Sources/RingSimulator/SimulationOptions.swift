@@ -14,6 +14,8 @@ public enum FaultKind: String, Hashable, Sendable, CaseIterable {
     case crashes
     /// A disk that is full or slow for a while.
     case disk
+    /// Workers that compute at a fraction of their speed for a while.
+    case stragglers
 }
 
 /// A rule that is broken on purpose, so that a test can see some checker find it.
@@ -52,6 +54,8 @@ public enum Mutation: String, Hashable, Sendable, CaseIterable {
     case forgetAnswer
     /// A broken run keeps the layer under way as if it were done.
     case keepTooMuch
+    /// The first rank of each ring reports twice the seconds that it has computed.
+    case doubledSeconds
 }
 
 /// One simulation.
@@ -118,6 +122,8 @@ public struct SimulationOutcome: Hashable, Sendable {
     public var succeeded = 0, failed = 0, cancelled = 0
     /// Runs beyond each job's first.
     public var retries = 0
+    /// Ranks that were named as slow.
+    public var stragglers = 0
     /// Deaths of workers that were timed, undisturbed by another fault, and the longest it took to notice one.
     public var deathsTimed = 0, deathSecondsMax = 0.0
     /// One number of all events: equal for equal simulations.

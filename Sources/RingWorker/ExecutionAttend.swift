@@ -96,7 +96,8 @@ struct AttendExecution {
     private func report(_ pass: PassProgress, owned: Int) {
         let progress = WorkerProgress(
             phase: .attend, layer: 0, layers: 1, step: pass.step, steps: pass.steps,
-            tokensDone: Int(Double(owned) * pass.fraction), tokensTotal: owned)
+            tokensDone: Int(Double(owned) * pass.fraction), tokensTotal: owned, computeSeconds: pass.computeSeconds,
+            exposedSeconds: pass.exposedSeconds)
         context.report(.progress(assignment.run, progress))
     }
 

@@ -112,7 +112,8 @@ struct GenerateExecution {
     private func report(prefill: PrefillProgress, owned: Int) {
         let progress = WorkerProgress(
             phase: .prefill, layer: prefill.layer, layers: prefill.layers, step: prefill.step, steps: prefill.steps,
-            tokensDone: Int(prefill.fraction * Double(owned)), tokensTotal: owned)
+            tokensDone: Int(prefill.fraction * Double(owned)), tokensTotal: owned, computeSeconds: prefill.computeSeconds,
+            exposedSeconds: prefill.exposedSeconds)
         context.report(.progress(assignment.run, progress))
     }
 

@@ -44,6 +44,9 @@ struct JobScreen {
             Console.message("\(answered > 0 ? "\n" : "")attempt \(attempt) follows: \(printable(cause.message))")
         case .progress(let progress):
             if answered == 0 && progress.phase != .decode { bar.show(progress) }
+        case .slow(let straggler):
+            bar.clear()
+            Console.message("\(answered > 0 ? "\n" : "")the ring waits for worker \(JobTable.describe(straggler))")
         case .token(let index, let id):
             // Each once and in order, whatever happened on the way.
             guard index == answered else { throw .failed("token \(answered) of the answer is missing: token \(index) came next") }

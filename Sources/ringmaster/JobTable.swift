@@ -37,9 +37,13 @@ enum JobTable {
         if let failure = job.failure, job.state == .failed { return failure.code.rawValue }
         if job.state == .succeeded { return job.tokensGenerated > 0 ? "\(grouped(job.tokensGenerated)) tokens out" : "" }
         guard !job.state.isSettled, let progress = job.progress else { return "" }
-        return describe(
+        let place = describe(
             progress.phase, progress.layer, progress.layers, progress.step, progress.steps, progress.tokensDone, progress.tokensTotal)
+        return place + (job.straggler.map { ", waits for " + describe($0) } ?? "")
     }
+
+    /// `worker-3 (pace 1.87)`.
+    static func describe(_ straggler: Straggler) -> String { "\(printable(straggler.worker)) (pace \(fixed(straggler.pace, 2)))" }
 
     /// `prefill 61%, layer 3 of 24, hop 2 of 4`.
     static func describe(
@@ -85,17 +89,18 @@ enum JobTable {
 enum WorkerTable {
     /// One line a worker; `rates` holds tokens a second by worker name where they are known.
     static func text(_ workers: [WorkerView], rates: [String: Double]? = nil) -> String {
-        var header = ["worker", "health", "silent", "job", "rank", "doing", "isa", "cores", "memory", "machine"]
-        if rates != nil { header.insert("tok/s", at: 6) }
-        var table = Table(header, textual: [0, 1, 5, header.count - 4, header.count - 1])
+        var header = ["worker", "health", "pace", "silent", "job", "rank", "doing", "isa", "cores", "memory", "machine"]
+        if rates != nil { header.insert("tok/s", at: 7) }
+        var table = Table(header, textual: [0, 1, 6, header.count - 4, header.count - 1])
         for worker in workers {
             let facts = worker.registration
             var row = [
-                printable(facts.name), worker.health.rawValue, fixed(worker.silentSeconds, 1) + " s", worker.job.map { "\($0)" } ?? "-",
+                printable(facts.name), worker.health.rawValue, worker.pace.map { fixed($0, 2) } ?? "-",
+                fixed(worker.silentSeconds, 1) + " s", worker.job.map { "\($0)" } ?? "-",
                 worker.rank.map { "\($0)" } ?? "-", doing(worker), printable(facts.isa), "\(facts.cpus)", humanBytes(facts.memoryBytes),
                 printable(facts.machine),
             ]
-            if let rates { row.insert(rates[facts.name].map { grouped(Int($0)) } ?? "-", at: 6) }
+            if let rates { row.insert(rates[facts.name].map { grouped(Int($0)) } ?? "-", at: 7) }
             table.add(row)
         }
         return table.text

@@ -22,7 +22,7 @@ struct SimulateCommand: ParsableCommand {
     var nodes: Int?
     @Option(help: ArgumentHelp("Jobs (default: the seed chooses 3 to 9; 5 for every 100 of more than 100 workers).", valueName: "n"))
     var jobs: Int?
-    @Option(help: ArgumentHelp("none, all, or some of delays,loss,partitions,pauses,crashes,disk.", valueName: "kinds"))
+    @Option(help: ArgumentHelp("none, all, or some of delays,loss,partitions,pauses,crashes,disk,stragglers.", valueName: "kinds"))
     var faults: String = "all"
     @Option(help: ArgumentHelp("Virtual seconds of faults and new jobs (default: the seed chooses 3 to 8; 10 at scale).", valueName: "t"))
     var seconds: Double?
@@ -110,6 +110,7 @@ extension SimulationTally {
             "\(grouped(jobs)) jobs acknowledged: \(grouped(succeeded)) succeeded, \(grouped(failed)) failed, \(grouped(cancelled)) cancelled; "
                 + "\(grouped(retries)) retries",
         ]
+        if stragglers > 0 { lines.append("\(grouped(stragglers)) ranks named as slow, all of them rightly") }
         if deaths > 0 { lines.append("\(grouped(deaths)) deaths timed, the slowest noticed after \(fixed(deathSecondsMax, 3)) s") }
         if isScale {
             lines.append(
@@ -125,7 +126,8 @@ extension SimulationTally {
             "seeds": .integer(Int64(seeds)), "events": .integer(Int64(events)), "virtual_seconds": .number(virtualSeconds),
             "faults": .integer(Int64(faults)), "jobs": .integer(Int64(jobs)), "succeeded": .integer(Int64(succeeded)),
             "failed": .integer(Int64(failed)), "cancelled": .integer(Int64(cancelled)), "retries": .integer(Int64(retries)),
-            "deaths_timed": .integer(Int64(deaths)), "death_seconds_max": .number(deathSecondsMax), "seconds": .number(elapsed),
+            "stragglers": .integer(Int64(stragglers)), "deaths_timed": .integer(Int64(deaths)),
+            "death_seconds_max": .number(deathSecondsMax), "seconds": .number(elapsed),
             "seeds_per_second": .number(Double(seeds) / max(elapsed, 1e-9)),
         ]
         if isScale {

@@ -48,6 +48,12 @@ struct Snapshot: Sendable {
                 "worker \(printable(worker.registration.name)) on \(printable(worker.registration.machine)) is suspected: silent for "
                     + "\(fixed(worker.silentSeconds, 1)) s\(job)")
         }
+        for worker in workers where worker.health == .slow {
+            let job = openJobs.first { $0.straggler?.worker == worker.registration.name }.map { "; job \($0.id) waits for it" } ?? ""
+            found.append(
+                "worker \(printable(worker.registration.name)) on \(printable(worker.registration.machine)) is slow: its share takes "
+                    + "\(fixed(worker.pace ?? 0, 2)) times as long as its ring's median\(job)")
+        }
         for job in openJobs where job.attempt > 1 {
             let cause = job.failure.map { ": " + printable($0.message) } ?? ""
             found.append("job \(job.id) is in attempt \(job.attempt)\(cause)")
@@ -76,6 +82,8 @@ struct Snapshot: Sendable {
     var workerLine: String {
         let counts = cluster.workers
         var parts = ["\(counts.idle) idle", "\(counts.busy) busy"]
+        let slow = workers.count { $0.health == .slow }
+        if slow > 0 { parts.append("\(slow) of them slow") }
         if counts.suspected > 0 { parts.append("\(counts.suspected) suspected") }
         if counts.draining > 0 { parts.append("\(counts.draining) draining") }
         return "\(counts.total) worker\(counts.total == 1 ? "" : "s"): " + parts.joined(separator: ", ")

@@ -43,6 +43,7 @@ struct TopPage {
         var head = "job \(job.id)  \(printable(job.kind))  \(grouped(job.tokens)) tokens  \(job.state.rawValue)"
         if job.attempt > 1 { head += "  attempt \(job.attempt)" }
         if job.tokensGenerated > 0 { head += "  \(grouped(job.tokensGenerated)) tokens out" }
+        if let straggler = job.straggler { head += "  waits for \(JobTable.describe(straggler))" }
         guard let progress = job.progress else { return [head] }
         return [head, bar(job, progress, width: width)] + ring(job, progress)
     }

@@ -61,6 +61,21 @@ struct MessageTests {
         _ = try roundTrip(WorkerReport.failed(run, .nonFinite, message: "m", lostRank: nil))
     }
 
+    @Test("progress of a worker that counts no seconds is read as none, and an older reader skips them")
+    func progressSeconds() throws {
+        let old = #"{"layer":1,"layers":2,"phase":"prefill","step":0,"steps":3,"tokensDone":5,"tokensTotal":50}"#
+        let progress = try JSONDecoder().decode(WorkerProgress.self, from: Data(old.utf8))
+        #expect(progress == at(.prefill, layer: 1, step: 0, done: 5))
+        #expect(progress.computeSeconds == 0 && progress.exposedSeconds == 0)
+        var timed = progress
+        (timed.computeSeconds, timed.exposedSeconds) = (2.5, 0.25)
+        let text = try roundTrip(timed)
+        #expect(text.contains(#""compute_seconds":2.5,"exposed_seconds":0.25"#), "\(text)")
+        // What a reader that does not know the new fields takes from it.
+        struct Older: Decodable { let tokensDone: Int, tokensTotal: Int }
+        #expect(try JSONDecoder().decode(Older.self, from: JSONEncoder().encode(timed)).tokensTotal == 50)
+    }
+
     @Test("events")
     func events() throws {
         _ = try roundTrip(JobEvent.phase(.running))
@@ -69,6 +84,8 @@ struct MessageTests {
         _ = try roundTrip(JobEvent.succeeded([WorkerSummary(rank: 0)]))
         _ = try roundTrip(JobEvent.failed(Failure(.workerLost, "m", worker: "a", rank: 1, layer: 2, step: 3)))
         _ = try roundTrip(JobEvent.cancelled(reason: "r"))
+        let slow = try roundTrip(JobEvent.slow(Straggler(worker: "b", rank: 1, pace: 1.75)))
+        #expect(slow == #"{"pace":1.75,"rank":1,"type":"slow","worker":"b"}"#)
         _ = try roundTrip(JobEvent.retrying(attempt: 2, cause: Failure(.workerLost, "m", rank: 1)))
         let news = try roundTrip(JobNews(sequence: 7, at: 1.5, event: .token(index: 0, id: 1)))
         #expect(news == #"{"at":1.5,"id":1,"index":0,"seq":7,"type":"token"}"#)

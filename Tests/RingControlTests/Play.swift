@@ -148,6 +148,7 @@ struct Play {
         case .placed(let workers, _): "placed on \(workers.joined(separator: " "))"
         case .retrying(let attempt, let cause): "retrying after attempt \(attempt): \(cause.message)"
         case .progress(let whole): "\(whole.phase) \(whole.tokensDone)/\(whole.tokensTotal) layer \(whole.layer) step \(whole.step)"
+        case .slow(let straggler): "waits for \(straggler.worker) rank \(straggler.rank) pace \(straggler.pace)"
         case .token(let index, let id): "token \(index) is \(id)"
         case .succeeded(let summaries): "succeeded with \(summaries.count) summaries"
         case .failed(let failure):

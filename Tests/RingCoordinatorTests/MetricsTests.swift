@@ -25,6 +25,7 @@ struct MetricsTests {
         let all = (0..<workers).map { place in
             var one = worker
             (one.registration.name, one.silentSeconds, one.job) = (name(place), Double(place) / 4, nil)
+            (one.health, one.pace) = place == 1 ? (.slow, 1.75) : (.ok, nil)
             return one
         }
         let job = try view("JobView", JobView.self)
@@ -46,10 +47,12 @@ struct MetricsTests {
         for line in [
             #"ringmaster_workers{state="idle"} 3"#, #"ringmaster_workers{state="suspected"} 0"#, #"ringmaster_jobs{state="queued"} 1"#,
             "ringmaster_queue_oldest_seconds 100", "ringmaster_job_retries_total 2", "ringmaster_worker_silent_max_seconds 0.5",
-            #"ringmaster_worker_silent_seconds{worker="worker-1"} 0.25"#, "ringmaster_metrics_dropped_series 0",
+            #"ringmaster_worker_silent_seconds{worker="worker-1"} 0.25"#, #"ringmaster_worker_pace_ratio{worker="worker-1"} 1.75"#,
+            "ringmaster_metrics_dropped_series 0",
             #"ringmaster_http_requests_total{method="GET",route="/v1/jobs/{id}",status="4xx"} 1"#,
             #"ringmaster_http_request_duration_seconds_bucket{method="GET",route="/v1/jobs/{id}",le="0.0025"} 1"#,
         ] { #expect(text.contains("\n\(line)\n"), "\(line) is not in\n\(text)") }
+        #expect(text.matches(of: /\nringmaster_worker_pace_ratio/).count == 1, "who was never measured has no series")
         // Of the six jobs only the running one is shown by its number.
         #expect(text.matches(of: /ringmaster_job_progress_ratio\{job_id="\d+"\} 0\.25\n/).count == 1)
         #expect(text.matches(of: /\nringmaster_job_progress_ratio/).count == 1)

@@ -29,7 +29,8 @@ private struct Described: Sendable, CustomTestStringConvertible {
 @Suite("OpenAPI")
 struct OpenAPITests {
     private static let structures = [
-        Described(JobView.self, "JobView"), Described(JobProgress.self, "Progress"), Described(WorkerProgress.self, "Progress"),
+        Described(JobView.self, "JobView"), Described(JobProgress.self, "Progress"), Described(WorkerProgress.self, "WorkerProgress"),
+        Described(Straggler.self, "Straggler"),
         Described(Failure.self, "Failure"), Described(WorkerSummary.self, "WorkerSummary"), Described(WorkerView.self, "WorkerView"),
         Described(WorkerRegistration.self, "WorkerRegistration"), Described(ClusterView.self, "ClusterView"),
         Described(ClusterView.Workers.self, "WorkerCounts"), Described(ClusterView.Jobs.self, "JobCounts"),
