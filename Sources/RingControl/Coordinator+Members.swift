@@ -131,9 +131,11 @@ extension Coordinator {
 
     /// Looks at every member's deadlines.
     mutating func expireMembers(_ now: Moment, _ directives: inout [Directive]) {
-        for index in members.indices where now.seconds(since: members[index].heardAt) >= policy.suspectSeconds {
-            if !members[index].isSuspected { directives.append(.remark(members[index].id, .suspected)) }
+        for index in members.indices
+        where !members[index].isSuspected && now.seconds(since: members[index].heardAt) >= policy.suspectSeconds {
+            directives.append(.remark(members[index].id, .suspected))
             members[index].isSuspected = true
+            suspicions += 1
         }
         let lost = members.compactMap { member in member.lossReason(policy, at: now).map { (member.id, $0) } }
         for (worker, reason) in lost { lose(worker, reason: reason, now, &directives) }

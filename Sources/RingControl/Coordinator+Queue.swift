@@ -150,6 +150,7 @@ extension Coordinator {
         jobs[index].record.startedAt = now
         (jobs[index].since, jobs[index].movedAt, jobs[index].judgedAt) = (now, now, nil)
         jobs[index].places = chosen.map { Job.Place(worker: members[$0].id, name: members[$0].registration.name) }
+        jobs[index].isResumed = inheritance != nil
         jobs[index].formerRing = jobs[index].places.map(\.worker)
         directives.append(.keep(.job(jobs[index].record)))
         watch(now.advanced(bySeconds: policy.prepareSeconds))

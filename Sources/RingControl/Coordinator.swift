@@ -93,6 +93,8 @@ public struct Coordinator: Sendable {
     var isDraining = false
     var isStopping = false
     var totals = ClusterTotals()
+    /// How often a member has been suspected; a simulation knows which of them lived.
+    package internal(set) var suspicions = 0
     var reserved: Reservation
     /// Whether a queued job might be placed that could not be before.
     var mayPlace = false

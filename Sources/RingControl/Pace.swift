@@ -48,7 +48,8 @@ extension Coordinator {
     /// Compares the ranks of a run, now and then, once each of them has done enough. Ranks without tokens have nothing to be slow at.
     mutating func judgePaces(_ index: Int, _ now: Moment, _ directives: inout [Directive]) {
         let job = jobs[index]
-        guard job.phase == .running, job.places.count > 1,
+        // Where a broken run is gone on from, shares of the first layers differ by what each rank kept.
+        guard job.phase == .running, job.places.count > 1, !job.isResumed,
             job.judgedAt.map({ now.seconds(since: $0) >= policy.paceIntervalSeconds }) ?? true
         else { return }
         // What each measured rank's share takes, side by side.

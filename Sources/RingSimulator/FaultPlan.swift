@@ -43,11 +43,15 @@ struct FaultPlan: Sendable {
     private let workers: Int
     private let clients: Int
 
-    init(_ kinds: [FaultKind], workers: Int, clients: Int, seconds: Double, random: inout SplitMix64) {
+    init(_ options: SimulationOptions, workers: Int, clients: Int, seconds: Double, random: inout SplitMix64) {
+        let kinds = options.faults
         self.workers = workers
         self.clients = clients
-        isHarmless = kinds.allSatisfy { $0 == .stragglers } || kinds == [.pauses]
+        isHarmless =
+            kinds.allSatisfy { $0 == .stragglers } || kinds == [.pauses] && options.pauseSeconds <= SimulationOptions.shortPauseSeconds
         hasSkew = kinds.contains(.delays)
+        // Steady trouble is not planned: Simulation+Steady.swift.
+        if options.hours != nil { return }
         // A seed takes a part of what may happen, so that rare combinations are not drowned by frequent ones.
         let taken = kinds.count < 2 ? kinds : kinds.filter { _ in random.chance(0.5) }
         guard !taken.isEmpty else { return }
@@ -83,7 +87,7 @@ struct FaultPlan: Sendable {
             return .partition(anyone(&random), anyone(&random), isOneWay: random.chance(0.5), seconds: seconds)
         case .pauses:
             let isShort = isHarmless || random.chance(0.7)
-            return .pause(random.below(1 + workers), seconds: isShort ? random.between(0.01, 0.2) : seconds)
+            return .pause(random.below(1 + workers), seconds: isShort ? random.between(0.01, SimulationOptions.shortPauseSeconds) : seconds)
         case .crashes:
             switch random.below(8) {
             case 0: return .crash(0, withMachine: random.chance(0.3), seconds: down)

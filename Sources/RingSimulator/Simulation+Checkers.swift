@@ -146,7 +146,9 @@ extension Simulation {
             && deaths[place].coordinatorLife == processes[0].life
         { deaths[place].noticedAt = now }
         let isAlive = processes[session.node].isUp && workers[session.node - 1].machine.worker == session.id
-        if isAlive, plan.isHarmless {
+        if isAlive, options.hours != nil {
+            outcome.falseDeaths += 1
+        } else if isAlive, plan.isHarmless {
             fail("false-death", "\(name(of: session.node)) is alive and was taken for dead")
         }
     }
@@ -198,6 +200,10 @@ extension Simulation {
     mutating func conclude() {
         outcome.virtualSeconds = Double(now) / 1e9
         outcome.queueMax = queue.countMax
+        if options.hours != nil {
+            outcome.nodeHours = Double(workers.count) * outcome.virtualSeconds / 3600
+            outcome.falseSuspicions = coordinator.machine.suspicions
+        }
         for entry in coordinator.store.jobs {
             switch entry.record.phase {
             case .succeeded: outcome.succeeded += 1

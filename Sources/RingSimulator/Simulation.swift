@@ -68,7 +68,7 @@ public struct Simulation {
         var random = SplitMix64(options.seed)
         let nodes = options.nodes ?? 2 + random.below(4)
         let jobs = options.jobs ?? 3 + random.below(7)
-        let seconds = options.seconds ?? random.between(3, 8)
+        let seconds = options.hours.map { 3600 * $0 } ?? options.seconds ?? random.between(3, 8)
         self.options = options
         self.cpuSeconds = cpuSeconds
         outcome = SimulationOutcome(options: options)
@@ -78,9 +78,9 @@ public struct Simulation {
         var scenario = random.fork()
         var trouble = random.fork()
         // Every other client looks on from the side.
-        let watchers = options.faults.isEmpty && nodes > 100 ? 0 : 1 + scenario.below(jobs)
-        plan = FaultPlan(options.faults, workers: nodes, clients: jobs + watchers, seconds: seconds, random: &trouble)
-        coordinator = CoordinatorNode(policy: Self.policy)
+        let watchers = options.endsByTime ? 0 : 1 + scenario.below(jobs)
+        plan = FaultPlan(options, workers: nodes, clients: jobs + watchers, seconds: seconds, random: &trouble)
+        coordinator = CoordinatorNode(policy: Self.policy(options.mutation))
         for number in 1...nodes { workers.append(WorkerNode(name: "w\(Self.padded(number, to: nodes))", jitter: scenario.next())) }
         for number in 0..<jobs {
             clients.append(
@@ -88,8 +88,8 @@ public struct Simulation {
                     number: number, workersMax: min(nodes, 5), takesAll: nodes > 100 ? 0 : 0.15, seconds: seconds,
                     hasSlack: !options.faults.isEmpty, &scenario))
         }
-        let isCalm = options.faults.isEmpty
-        if !isCalm { clients.append(ClientNode(probing: nodes, at: seconds + SimulationLimits.probeSeconds, &scenario)) }
+        let hasEnd = !options.faults.isEmpty && options.hours == nil
+        if hasEnd { clients.append(ClientNode(probing: nodes, at: seconds + SimulationLimits.probeSeconds, &scenario)) }
         for _ in 0..<watchers { clients.append(ClientNode(watching: scenario.below(jobs), seconds: seconds, &scenario)) }
         processes = Array(repeating: Process(), count: 1 + nodes + clients.count)
         told = Array(repeating: JobTold(), count: jobs + 1)
@@ -97,12 +97,13 @@ public struct Simulation {
     }
 
     /// The daemon's deadlines, the long ones shortened: they would only make simulations longer.
-    static var policy: CoordinatorPolicy {
+    static func policy(_ mutation: Mutation?) -> CoordinatorPolicy {
         var policy = CoordinatorPolicy.daemon
         (policy.promptSeconds, policy.prepareSeconds, policy.stallSeconds) = (15, 15, 12)
         (policy.abortSeconds, policy.patienceSeconds) = (5, 3)
         // Runs take a second here, not an hour.
         (policy.paceSeconds, policy.paceIntervalSeconds) = (SimulatedEngine.stepSeconds, 0)
+        if mutation == .hastySilence { policy.silenceSeconds = 0.1 }
         return policy
     }
 
@@ -120,6 +121,7 @@ public struct Simulation {
         }
         for (index, entry) in plan.faults.enumerated() { queue.push(.fault(index), at: Int64(entry.at * 1e9)) }
         queue.push(.look, at: quietAt)
+        if options.hours != nil { beginSteadyTrouble() }
         while !isDone, outcome.violation == nil, let (time, action) = queue.pop() {
             now = time
             outcome.events += 1
@@ -148,6 +150,7 @@ public struct Simulation {
                 clientTimer(node - 1 - workers.count, timer)
             }
         case .fault(let index): inject(plan.faults[index].fault)
+        case .pause(let node): pauseSteadily(node)
         case .restart(let node): restart(node)
         case .deathDue(let death): checkDeath(death)
         case .look: look()
@@ -161,7 +164,7 @@ public struct Simulation {
             coordinator.crashAtWrite = nil
             for place in workers.indices { workers[place].crashAtReport = nil }
         }
-        if options.faults.isEmpty && workers.count > 100 ? now >= quietAt : isSettled {
+        if options.endsByTime ? now >= quietAt : isSettled {
             isDone = true
         } else if now > quietAt + Int64(SimulationLimits.livenessSeconds * 1e9) {
             fail("liveness", "\(Int(SimulationLimits.livenessSeconds)) s after the last fault \(unsettled)")
@@ -228,6 +231,9 @@ enum SimulationLimits {
     /// Seconds after the last fault by which every worker must be in again: a silence that was not noticed, and the longest
     /// wait before another attempt to join.
     static let probeSeconds = 12.0
+    /// Of steady trouble: mean seconds between two pauses of a process, the most seconds by which a message is late, and the part
+    /// of all packets that is lost on the first try.
+    static let steadyPauseEvery = 2.0, steadyDelay = 0.1, steadyLoss = 0.01
     /// Seconds within which the death of a process must have been noticed.
     static let deathSeconds = 1.0
     /// Directives that wait for the disk; a disk that is full for seven seconds holds a few hundred.

@@ -2,6 +2,9 @@
 
 /// Kinds of trouble, by the names of the command line.
 public enum FaultKind: String, Hashable, Sendable, CaseIterable {
+    /// Those that can go on for hours at a steady rate.
+    public static let steady: [FaultKind] = [.delays, .loss, .pauses]
+
     /// Links that are slow for a while, and clocks that differ and drift.
     case delays
     /// Packets that are lost and sent again, requests that arrive twice, connections that break.
@@ -54,6 +57,8 @@ public enum Mutation: String, Hashable, Sendable, CaseIterable {
     case forgetAnswer
     /// A broken run keeps the layer under way as if it were done.
     case keepTooMuch
+    /// Workers count as gone after 0.1 s of silence.
+    case hastySilence
     /// The first rank of each ring reports twice the seconds that it has computed.
     case doubledSeconds
 }
@@ -70,6 +75,13 @@ public struct SimulationOptions: Hashable, Sendable {
     public var faults: [FaultKind]
     /// Virtual seconds of trouble and of new jobs; `nil` lets the seed choose 3 to 8.
     public var seconds: Double?
+    /// Virtual hours of steady trouble instead, in which nobody dies: who is suspected or declared dead all the same is counted.
+    /// Only kinds of `FaultKind.steady` come then.
+    public var hours: Double?
+    /// The longest that a process stands still in steady trouble, in seconds.
+    public var pauseSeconds = SimulationOptions.shortPauseSeconds
+    /// A pause of up to so many seconds must not be taken for anything else.
+    public static let shortPauseSeconds = 0.2
     /// Whether every event is written down.
     public var keepsTranscript = false
     /// A rule that is broken on purpose.
@@ -81,6 +93,9 @@ public struct SimulationOptions: Hashable, Sendable {
         self.faults = faults
     }
 
+    /// Whether it ends when its time is over and not when every job has: a measurement.
+    var endsByTime: Bool { hours != nil || faults.isEmpty && nodes ?? 0 > 100 }
+
     /// The command that plays it again.
     public var replayCommand: String {
         let kinds =
@@ -89,6 +104,8 @@ public struct SimulationOptions: Hashable, Sendable {
         if let nodes { command += " --nodes \(nodes)" }
         if let jobs { command += " --jobs \(jobs)" }
         if let seconds { command += " --seconds \(seconds)" }
+        if let hours { command += " --hours \(hours)" }
+        if hours != nil, pauseSeconds != Self.shortPauseSeconds { command += " --longest-pause \(pauseSeconds)" }
         if let mutation { command += " --break \(mutation.rawValue)" }
         return command
     }
@@ -126,6 +143,8 @@ public struct SimulationOutcome: Hashable, Sendable {
     public var stragglers = 0
     /// Deaths of workers that were timed, undisturbed by another fault, and the longest it took to notice one.
     public var deathsTimed = 0, deathSecondsMax = 0.0
+    /// Hours of steady trouble that workers lived through, over all of them; how often one was suspected, or declared dead.
+    public var nodeHours = 0.0, falseSuspicions = 0, falseDeaths = 0
     /// One number of all events: equal for equal simulations.
     public var digest: UInt64 = 0
     /// One line an event, if it was kept.

@@ -12,6 +12,8 @@ public struct SimulationTally: Hashable, Sendable {
     public private(set) var stragglers = 0
     /// Deaths that were timed, and the longest it took to notice one.
     public private(set) var deaths = 0, deathSecondsMax = 0.0
+    /// Hours of steady trouble over all workers, and how often one of them was suspected, or declared dead, while it lived.
+    public private(set) var nodeHours = 0.0, falseSuspicions = 0, falseDeaths = 0
     /// Virtual seconds that passed.
     public private(set) var virtualSeconds = 0.0
     /// CPU seconds of the coordinator's machine, if a clock was given, and events that it handled.
@@ -34,6 +36,9 @@ public struct SimulationTally: Hashable, Sendable {
         stragglers += outcome.stragglers
         deaths += outcome.deathsTimed
         deathSecondsMax = max(deathSecondsMax, outcome.deathSecondsMax)
+        nodeHours += outcome.nodeHours
+        falseSuspicions += outcome.falseSuspicions
+        falseDeaths += outcome.falseDeaths
         virtualSeconds += outcome.virtualSeconds
         machineSeconds += outcome.machineSeconds
         machineEvents += outcome.machineEvents

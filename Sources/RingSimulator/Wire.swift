@@ -103,6 +103,8 @@ enum Action: Sendable {
     case data(Int)
     case timer(node: Int, life: Int, Timer)
     case fault(Int)
+    /// A process stands still for a while, and not for the last time.
+    case pause(Int)
     case restart(Int)
     /// Whether a death was noticed in time.
     case deathDue(Int)

@@ -26,6 +26,12 @@ struct SimulateCommand: ParsableCommand {
     var faults: String = "all"
     @Option(help: ArgumentHelp("Virtual seconds of faults and new jobs (default: the seed chooses 3 to 8; 10 at scale).", valueName: "t"))
     var seconds: Double?
+    @Option(
+        help: ArgumentHelp(
+            "Virtual hours of steady pauses, delays and loss instead, to count who is taken for dead and lives.", valueName: "h"))
+    var hours: Double?
+    @Option(help: ArgumentHelp("With --hours: the longest that a process stands still, in seconds (default: 0.2).", valueName: "t"))
+    var longestPause: Double?
     @Flag(help: "Print every event, one a line.")
     var transcript = false
     @Flag(help: "Print the totals as JSON.")
@@ -41,6 +47,16 @@ struct SimulateCommand: ParsableCommand {
         if let nodes, nodes < 1 || nodes > 16384 { throw ValidationError("--nodes is 1 to 16384, got \(nodes)") }
         if let jobs, jobs < 1 || jobs > 100_000 { throw ValidationError("--jobs is 1 to 100000, got \(jobs)") }
         if let seconds, !(seconds >= 1 && seconds <= 3600) { throw ValidationError("--seconds is 1 to 3600, got \(seconds)") }
+        if let hours {
+            if !(hours > 0 && hours <= 1000) { throw ValidationError("--hours is more than 0 and at most 1000, got \(hours)") }
+            if seconds != nil { throw ValidationError("--hours and --seconds exclude each other") }
+        }
+        if let longestPause {
+            if hours == nil { throw ValidationError("--longest-pause needs --hours") }
+            if !(longestPause > 0 && longestPause <= 3600) {
+                throw ValidationError("--longest-pause is more than 0 and at most 3600, got \(longestPause)")
+            }
+        }
         _ = try kinds()
         if let mutation, Mutation(rawValue: mutation) == nil {
             throw ValidationError("--break is one of \(Mutation.allCases.map(\.rawValue).joined(separator: ", "))")
@@ -48,7 +64,7 @@ struct SimulateCommand: ParsableCommand {
     }
 
     private func kinds() throws -> [FaultKind] {
-        if faults == "all" { return FaultKind.allCases }
+        if faults == "all" { return hours == nil ? FaultKind.allCases : FaultKind.steady }
         if faults == "none" { return [] }
         let names = faults.split(separator: ",").map(String.init)
         let known = FaultKind.allCases.filter { names.contains($0.rawValue) }
@@ -56,17 +72,22 @@ struct SimulateCommand: ParsableCommand {
             throw ValidationError(
                 "--faults is none, all, or some of \(FaultKind.allCases.map(\.rawValue).joined(separator: ",")), got '\(stranger)'")
         }
+        if hours != nil, let other = known.first(where: { !FaultKind.steady.contains($0) }) {
+            throw ValidationError(
+                "--hours takes \(FaultKind.steady.map(\.rawValue).joined(separator: ",")) as --faults, got '\(other.rawValue)'")
+        }
         return known
     }
 
     func run() throws {
         var options = SimulationOptions(seed: seed, faults: try kinds())
         (options.nodes, options.jobs, options.seconds) = (nodes, jobs, seconds)
+        (options.hours, options.pauseSeconds) = (hours, longestPause ?? SimulationOptions.shortPauseSeconds)
         (options.keepsTranscript, options.mutation) = (transcript, mutation.flatMap(Mutation.init))
         let isScale = (nodes ?? 0) > Self.scaleNodes
         if isScale {
             options.jobs = jobs ?? (nodes ?? 0) / 20
-            options.seconds = seconds ?? 10
+            options.seconds = hours == nil ? seconds ?? 10 : nil
         }
         let started = Date()
         var totals = SimulationTally()
@@ -110,6 +131,11 @@ extension SimulationTally {
             "\(grouped(jobs)) jobs acknowledged: \(grouped(succeeded)) succeeded, \(grouped(failed)) failed, \(grouped(cancelled)) cancelled; "
                 + "\(grouped(retries)) retries",
         ]
+        if nodeHours > 0 {
+            lines.append(
+                "\(fixed(nodeHours, 1)) node-hours in which nobody died: \(grouped(falseSuspicions)) suspected, "
+                    + "\(grouped(falseDeaths)) declared dead")
+        }
         if stragglers > 0 { lines.append("\(grouped(stragglers)) ranks named as slow, all of them rightly") }
         if deaths > 0 { lines.append("\(grouped(deaths)) deaths timed, the slowest noticed after \(fixed(deathSecondsMax, 3)) s") }
         if isScale {
@@ -130,6 +156,11 @@ extension SimulationTally {
             "death_seconds_max": .number(deathSecondsMax), "seconds": .number(elapsed),
             "seeds_per_second": .number(Double(seeds) / max(elapsed, 1e-9)),
         ]
+        if nodeHours > 0 {
+            object.append("node_hours", .number(nodeHours))
+            object.append("false_suspicions", .integer(Int64(falseSuspicions)))
+            object.append("false_deaths", .integer(Int64(falseDeaths)))
+        }
         if isScale {
             object.append("nodes", .integer(Int64(nodes)))
             object.append("machine_events", .integer(Int64(machineEvents)))

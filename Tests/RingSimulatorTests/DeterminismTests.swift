@@ -37,6 +37,9 @@ struct DeterminismTests {
         #expect(
             options.replayCommand
                 == "ringmaster simulate --seed 7 --faults loss,crashes --nodes 3 --jobs 2 --seconds 4.5 --break mergeTwice")
+        var steady = SimulationOptions(seed: 1, faults: [.pauses])
+        (steady.hours, steady.pauseSeconds) = (2, 30)
+        #expect(steady.replayCommand == "ringmaster simulate --seed 1 --faults pauses --hours 2.0 --longest-pause 30.0")
         #expect(SimulationOptions(seed: 8, faults: []).replayCommand == "ringmaster simulate --seed 8 --faults none")
         #expect(SimulationOptions(seed: 9).replayCommand == "ringmaster simulate --seed 9 --faults all")
     }

@@ -31,6 +31,7 @@ struct BrokenRule: CustomTestStringConvertible, Sendable {
         BrokenRule(mutation: .twoEngines, checkers: ["one-engine"]),
         BrokenRule(mutation: .forgetAnswer, checkers: ["pairs"]),
         BrokenRule(mutation: .keepTooMuch, checkers: ["pairs"], faults: [.crashes]),
+        BrokenRule(mutation: .hastySilence, checkers: ["false-death"], faults: [.pauses]),
         BrokenRule(mutation: .doubledSeconds, checkers: ["straggler"], faults: []),
     ]
 }
