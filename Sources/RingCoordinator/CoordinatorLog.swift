@@ -94,6 +94,11 @@ struct CoordinatorLog {
             fields["epoch"] = .stringConvertible(epoch.number)
             fields["workers"] = .array(workers.map { .string($0) })
             logger.info("job placed", metadata: fields)
+        case .slow(let straggler):
+            fields["worker"] = .string(straggler.worker)
+            fields["rank"] = .stringConvertible(straggler.rank)
+            fields["pace"] = .stringConvertible((straggler.pace * 100).rounded() / 100)
+            logger.warning("worker slow", metadata: fields)
         case .resumed(let tokens, let layers):
             fields["tokens_kept"] = .stringConvertible(tokens)
             fields["layers"] = .stringConvertible(layers)

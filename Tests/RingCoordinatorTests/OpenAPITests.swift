@@ -36,7 +36,7 @@ struct OpenAPITests {
         Described(ClusterView.Workers.self, "WorkerCounts"), Described(ClusterView.Jobs.self, "JobCounts"),
         Described(ClusterTotals.self, "ClusterTotals"), Described(AttendSpec.self, "AttendSpec"),
         Described(AttentionShape.self, "AttentionShape"), Described(RowRange.self, "RowRange"), Described(Peer.self, "Peer"),
-        Described(Assignment.self, "Assignment"),
+        Described(Assignment.self, "Assignment"), Described(Share.self, "Share"), Described(Run.self, "Run"),
     ]
     private static let sums = [
         Described(JobSpec.self, "JobSpec"), Described(AttendSpec.Input.self, "AttendInput"), Described(JobNews.self, "JobEvent"),
