@@ -54,6 +54,7 @@ extension Coordinator {
     }
 
     private mutating func expireQueued(_ index: Int, _ now: Moment, _ directives: inout [Directive]) {
+        if let until = jobs[index].handoverUntil, until <= now { jobs[index].handoverUntil = nil }
         let job = jobs[index]
         guard let deadline = queueDeadline(of: job), deadline <= now else { return }
         if job.record.hasPrompt {
@@ -93,7 +94,9 @@ extension Coordinator {
             consider(job.timeout)
             consider(job.suspicion?.deadline)
             switch job.phase {
-            case .queued: consider(queueDeadline(of: job))
+            case .queued:
+                consider(queueDeadline(of: job))
+                consider(job.handoverUntil)
             case .admitted: consider(job.since.advanced(bySeconds: policy.prepareSeconds))
             case .running: consider(job.movedAt.advanced(bySeconds: policy.stallSeconds))
             case .succeeded, .failed, .cancelled: break

@@ -31,6 +31,20 @@ extension Coordinator {
         jobs[index].kept[worker] = shares
     }
 
+    /// Whether workers of a job's broken run are still giving it up: what they keep of it is known only then, and a run that does not
+    /// wait for them starts from the beginning, or without them.
+    func isBetweenRuns(_ job: Job) -> Bool {
+        guard job.phase == .queued, job.handoverUntil != nil else { return false }
+        return job.formerRing.contains { worker in place(of: worker).map { members[$0].run == job.run } ?? false }
+    }
+
+    /// Whether a worker holds something for another job that will go on in a moment.
+    func isPromised(_ worker: WorkerID, to job: Job) -> Bool {
+        jobs.contains { other in
+            other.number != job.number && other.phase == .queued && other.kept[worker] != nil && isBetweenRuns(other)
+        }
+    }
+
     /// What the next run of a job inherits from its broken one on these workers; those that hold something and are not among
     /// them are told to give it back.
     mutating func inherit(_ index: Int, by chosen: [WorkerID], _ directives: inout [Directive]) -> Inherited? {

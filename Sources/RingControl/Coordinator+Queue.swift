@@ -70,9 +70,10 @@ extension Coordinator {
         guard !idle.isEmpty else { return nil }
         let turns = waiting.map { (turn: turn(of: $0), index: $0) }.sorted { $0.turn < $1.turn }
         for (_, index) in turns {
-            let candidates = idle.filter { mayServe(members[$0], jobs[index]) }
+            if isBetweenRuns(jobs[index]) { continue }
+            let candidates = idle.filter { mayServe(members[$0], jobs[index]) && !isPromised(members[$0].id, to: jobs[index]) }
             let wanted = wantedWorkers(jobs[index]) ?? min(candidates.count, Limits.ranks)
-            if wanted > 0 && candidates.count >= wanted { return (index, choose(wanted, of: candidates)) }
+            if wanted > 0 && candidates.count >= wanted { return (index, choose(wanted, of: candidates, for: jobs[index])) }
             // Smaller jobs go first only for so long, and only past one that can start at all.
             let canStart = members.count(where: \.isLasting) >= wanted
             if canStart && now.seconds(since: jobs[index].since) >= policy.patienceSeconds { return nil }
@@ -119,13 +120,16 @@ extension Coordinator {
             priority: jobs[index].submission.priority, ownersWorkers: workers, ownersEpoch: newest, number: jobs[index].number)
     }
 
-    /// The first by name, those that were slow in their last run only after all others: a ring goes at the pace of its slowest.
+    /// First those that hold what is left of the job's broken run, then by name, those that were slow in their last run only after
+    /// all others: a ring goes at the pace of its slowest.
     /// Ranks are given in the order of names. The few that are wanted are kept in order while all are looked at: sorting ten
     /// thousand names for each job took four times as long as everything else together.
-    private func choose(_ count: Int, of candidates: [Int]) -> [Int] {
+    private func choose(_ count: Int, of candidates: [Int], for job: Job) -> [Int] {
         func name(_ member: Int) -> String { members[member].registration.name }
+        func holds(_ member: Int) -> Bool { !job.kept.isEmpty && job.kept[members[member].id] != nil }
         func isBetter(_ one: Int, _ other: Int) -> Bool {
-            members[one].isSlow == members[other].isSlow ? name(one) < name(other) : members[other].isSlow
+            if holds(one) != holds(other) { return holds(one) }
+            return members[one].isSlow == members[other].isSlow ? name(one) < name(other) : members[other].isSlow
         }
         var best: [Int] = []
         for member in candidates where best.count < count || best.last.map({ isBetter(member, $0) }) ?? false {

@@ -96,6 +96,10 @@ extension Coordinator {
         jobs[index].places = []
         jobs[index].suspicion = nil
         jobs[index].since = now
+        if case .generate = jobs[index].submission.spec {
+            jobs[index].handoverUntil = now.advanced(bySeconds: policy.handoverSeconds)
+            watch(now.advanced(bySeconds: policy.handoverSeconds))
+        }
         directives.append(.keep(.job(jobs[index].record)))
         emit(.phase(.queued), of: index, now, &directives)
         watchQueued(jobs[index])

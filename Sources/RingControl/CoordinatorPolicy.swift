@@ -24,6 +24,9 @@ public struct CoordinatorPolicy: Hashable, Sendable {
     public var suspicionSeconds: Double
     /// Seconds within which a worker must have given up a run that it was told to; after them it counts as hung.
     public var abortSeconds = 60.0
+    /// Seconds for which the next run of a job waits until the workers of its broken one have given that up. Longer: one that hangs
+    /// holds the others up. Shorter: what they have computed is computed again.
+    public var handoverSeconds = 5.0
     /// Seconds for which a job that does not fit lets smaller ones go first.
     public var patienceSeconds = 30.0
     /// Seconds by which a wake-up may be late before the coordinator takes itself for the one that was asleep, and gives

@@ -42,6 +42,8 @@ struct Job: Sendable {
     var avoided: [String] = []
     /// What workers still hold of its newest run, once that has broken: a next run may go on from there.
     var kept: [WorkerID: [Share]] = [:]
+    /// Until when its next run waits for the workers of its broken one.
+    var handoverUntil: Moment?
     /// Whether its newest run goes on from a broken one.
     var isResumed = false
     /// The workers of its newest run, also when that is over.

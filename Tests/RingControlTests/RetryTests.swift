@@ -100,6 +100,32 @@ struct RetryTests {
             play.transcript.contains("resumed with 66 tokens, 2 layers") || play.transcript.contains("resumed with 67 tokens, 2 layers"))
     }
 
+    @Test("the next run waits for those that still give the broken one up, takes them first, and waits for nobody for ever")
+    func handover() throws {
+        var play = Play()
+        for name in ["a", "b", "c"] { play.join(name) }
+        play.submit(generateSpec(), workers: nil, retries: 3)
+        play.tell(.promptStored(JobNumber(1)), "prompt is stored")
+        for name in ["a", "b", "c"] { play.report(name, .ready(run(1, 1))) }
+        // Two that stand idle from now on, and come first by name.
+        for name in ["Y", "Z"] { play.join(name) }
+        play.lose("c", "was killed by SIGKILL", at: 1)
+        play.report("a", .kept(run(1, 1), [Share(start: 0, length: 10, layers: 1)]), at: 1)
+        play.report("a", .stopped(run(1, 1)), at: 1)
+        #expect(try view(play).state == .queued, "b still gives its run up")
+        play.report("b", .kept(run(1, 1), [Share(start: 10, length: 10, layers: 1)]), at: 1.5)
+        play.report("b", .stopped(run(1, 1)), at: 1.5)
+        #expect(try view(play).state == .admitted && Set(view(play).workers) == ["Y", "Z", "a", "b"])
+        for name in ["Y", "Z", "a", "b"] { play.report(name, .ready(run(1, 2)), at: 2) }
+        play.lose("Y", "was killed by SIGKILL", at: 3)
+        // The others hang.
+        play.join("X", at: 3)
+        play.tick(at: 7)
+        #expect(try view(play).state == .queued)
+        play.tick(at: 8)
+        #expect(try view(play).state == .admitted && view(play).workers == ["X"])
+    }
+
     @Test("what is kept and not wanted is given back: of a settled job, of a stranger, of an older run, of one that is not chosen")
     func keptInVain() throws {
         let share = [Share(start: 0, length: 10, layers: 1)]
