@@ -210,6 +210,7 @@ extension Simulation {
         let kind = sequence.map { "event \($0)" } ?? "progress"
         note(0, "job \(job) \(kind): \(Describe.event(event))")
         if case .retrying = event { outcome.retries += 1 }
+        if case .resumed = event { outcome.resumed += 1 }
         if case .slow(let straggler) = event { checkStraggler(job, straggler) }
         guard sequence == nil else { return }
         for follower in coordinator.followers where follower.job == job { write(.news(sequence: nil, event), to: follower.connection) }

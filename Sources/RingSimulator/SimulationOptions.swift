@@ -141,6 +141,8 @@ public struct SimulationOutcome: Hashable, Sendable {
     public var retries = 0
     /// Ranks that were named as slow.
     public var stragglers = 0
+    /// Runs that went on from a broken one.
+    public var resumed = 0
     /// Deaths of workers that were timed, undisturbed by another fault, and the longest it took to notice one.
     public var deathsTimed = 0, deathSecondsMax = 0.0
     /// Hours of steady trouble that workers lived through, over all of them; how often one was suspected, or declared dead.

@@ -8,6 +8,8 @@ public struct SimulationTally: Hashable, Sendable {
     public private(set) var events = 0, faults = 0
     /// Jobs that were acknowledged, how they ended, and runs beyond each job's first.
     public private(set) var jobs = 0, succeeded = 0, failed = 0, cancelled = 0, retries = 0
+    /// Of those further runs, how many went on from a broken one.
+    public private(set) var resumed = 0
     /// Ranks that were named as slow.
     public private(set) var stragglers = 0
     /// Deaths that were timed, and the longest it took to notice one.
@@ -33,6 +35,7 @@ public struct SimulationTally: Hashable, Sendable {
         failed += outcome.failed
         cancelled += outcome.cancelled
         retries += outcome.retries
+        resumed += outcome.resumed
         stragglers += outcome.stragglers
         deaths += outcome.deathsTimed
         deathSecondsMax = max(deathSecondsMax, outcome.deathSecondsMax)

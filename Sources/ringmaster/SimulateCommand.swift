@@ -129,7 +129,7 @@ extension SimulationTally {
             "\(grouped(seeds)) seed\(seeds == 1 ? "" : "s"): \(grouped(events)) events in \(fixed(virtualSeconds, 1)) virtual seconds, "
                 + "\(grouped(faults)) faults, every checker content",
             "\(grouped(jobs)) jobs acknowledged: \(grouped(succeeded)) succeeded, \(grouped(failed)) failed, \(grouped(cancelled)) cancelled; "
-                + "\(grouped(retries)) retries",
+                + "\(grouped(retries)) retries (\(grouped(resumed)) went on from a broken run)",
         ]
         if nodeHours > 0 {
             lines.append(
@@ -152,7 +152,7 @@ extension SimulationTally {
             "seeds": .integer(Int64(seeds)), "events": .integer(Int64(events)), "virtual_seconds": .number(virtualSeconds),
             "faults": .integer(Int64(faults)), "jobs": .integer(Int64(jobs)), "succeeded": .integer(Int64(succeeded)),
             "failed": .integer(Int64(failed)), "cancelled": .integer(Int64(cancelled)), "retries": .integer(Int64(retries)),
-            "stragglers": .integer(Int64(stragglers)), "deaths_timed": .integer(Int64(deaths)),
+            "resumed": .integer(Int64(resumed)), "stragglers": .integer(Int64(stragglers)), "deaths_timed": .integer(Int64(deaths)),
             "death_seconds_max": .number(deathSecondsMax), "seconds": .number(elapsed),
             "seeds_per_second": .number(Double(seeds) / max(elapsed, 1e-9)),
         ]

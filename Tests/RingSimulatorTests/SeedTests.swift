@@ -27,6 +27,7 @@ struct SeedTests {
         #expect(tally.jobs > 3000)
         #expect(tally.succeeded > 1000)
         #expect(tally.failed > 50)
+        #expect(tally.resumed > 10)
         #expect(tally.cancelled > 50)
         #expect(tally.retries > 300)
     }
