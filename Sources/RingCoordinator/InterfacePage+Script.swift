@@ -91,7 +91,8 @@ extension InterfacePage {
         const paceText = pace => "pace " + pace.toFixed(2);
         const drawTiles = (cluster, jobs, workers) => {
           const { jobs: j, totals: t } = cluster;
-          put($("version"), "version " + cluster.version + " · up " + span(cluster.uptime_seconds) + " · epoch " + cluster.epoch);
+          put($("version"), "version " + cluster.version + " · up " + span(cluster.uptime_seconds) + " · epoch " + cluster.epoch
+            + (cluster.encrypts_data_plane ? " · data plane encrypted" : ""));
           show($("draining"), cluster.is_draining);
           put($("t-workers"), workers.length);
           const states = ["idle", "busy", "suspected", "draining"].map(word => [workers.filter(w => healthOf(w) === word).length, word]);

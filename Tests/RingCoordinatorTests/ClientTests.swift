@@ -108,12 +108,13 @@ struct ClientTests {
 
     @Test("events go on behind the last one seen when a stream breaks within a line, and none is given twice")
     func eventsResume() async throws {
+        let given = Mutex(0)
         let server = try FakeServer { _, number in
             switch number {
             case 0:
                 [
                     FakeServer.streamHead, FakeServer.piece("\n" + Self.token(1, 0)),
-                    FakeServer.piece(Self.token(2, 1) + #"{"seq":3,"at":1,"ty"#), .pause(milliseconds: 1000), .drop,
+                    FakeServer.piece(Self.token(2, 1) + #"{"seq":3,"at":1,"ty"#), .until { given.withLock { $0 } == 2 }, .drop,
                 ]
             case 1: [.drop]
             // Repeats what is known already, and ends as a coordinator does that goes down.
@@ -123,7 +124,10 @@ struct ClientTests {
         }
         let seen = try await withClient(server) { client in
             var seen: [Int?] = []
-            for try await news in client.events(of: JobNumber(9)) { seen.append(news.sequence) }
+            for try await news in client.events(of: JobNumber(9)) {
+                seen.append(news.sequence)
+                given.withLock { $0 += 1 }
+            }
             return seen
         }
         #expect(seen == [1, 2, 3, 4])

@@ -12,6 +12,8 @@ final class FakeServer: Sendable {
         case send(String)
         /// Waits.
         case pause(milliseconds: UInt32)
+        /// Waits until something has happened, or half a minute is over.
+        case until(@Sendable () -> Bool)
         /// Says nothing more and keeps the connection open.
         case hang
         /// Ends the connection at once, as a process that is killed would.
@@ -88,6 +90,7 @@ final class FakeServer: Sendable {
                         sent += count
                     }
                 case .pause(let milliseconds): usleep(1000 * milliseconds)
+                case .until(let happened): for _ in 0..<30_000 where !happened() { usleep(1000) }
                 case .hang:
                     var byte: UInt8 = 0
                     _ = unsafe recv(connection, &byte, 1, 0)
