@@ -103,7 +103,7 @@ let package = Package(
         ),
         .testTarget(name: "RingKernelsTests", dependencies: ["RingKernels", "CRingKernels"], swiftSettings: swift),
         .testTarget(
-            name: "RingModelsTests", dependencies: ["RingCore", "RingEngine", "RingFormats", "RingKernels", "RingModels"],
+            name: "RingModelsTests", dependencies: ["RingCore", "RingEngine", "RingFormats", "RingKernels", "RingModels", "RingTransport"],
             swiftSettings: swift
         ),
         .testTarget(

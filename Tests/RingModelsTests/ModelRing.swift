@@ -4,6 +4,7 @@ import RingEngine
 import RingFormats
 import RingKernels
 import RingModels
+import RingTransport
 import Synchronization
 
 struct ModelRing {
@@ -12,8 +13,16 @@ struct ModelRing {
     var element = ElementType.f32
     var threads = 1
     var fault: RingFault?
+    /// By rank, what each owns and how far it is; where it is empty, zigzag shards from the beginning.
+    var shares: [[Share]] = []
+    /// By rank, what each kept of an earlier ring.
+    var contexts: [KeptContext?] = []
+    /// What happens to a message.
+    var cut: TransportFault?
 
     struct Outcome: Sendable {
+        /// What each rank whose prefill or answer broke off still holds.
+        var kept: [Int: KeptContext] = [:]
         /// By position, only those asked for.
         var logits: [Int: [Float]] = [:]
         var tokens: [UInt32] = []
@@ -23,10 +32,12 @@ struct ModelRing {
     /// Runs `prompt` and generates `tokensMax` tokens; keeps the logits at `probes`.
     func run(_ prompt: [UInt32], probes: [Int] = [], tokensMax: Int, stops: [UInt32] = []) throws -> Outcome {
         let outcome = Box(Outcome())
-        let plan = try ShardPlan(.zigzag, tokens: prompt.count, over: WorldSize(world))
-        let (folder, element, threads, fault) = (folder, element, threads, fault)
+        let plan =
+            try shares.isEmpty
+            ? ShardPlan(.zigzag, tokens: prompt.count, over: WorldSize(world)) : ShardPlan(shares: shares, tokens: prompt.count)
+        let (folder, element, threads, fault, shares, contexts) = (folder, element, threads, fault, shares, contexts)
         let kernels = try Kernels.fromEnvironment()
-        try InProcessRanks.run(plan.world) { rank, wire in
+        try InProcessRanks.run(plan.world, faults: cut.map { [$0] } ?? []) { rank, wire in
             do {
                 var wire = wire
                 let weights = try ModelWeights(folder: folder, withHead: true)
@@ -39,23 +50,34 @@ struct ModelRing {
                 engine.fault = fault
                 let buffers = try ModelBuffers(weights.config, tokens: plan.tokens(of: rank), threads: threads)
                 var model = ModelRank(weights, engine: engine, buffers: buffers, kernels: kernels)
-                try model.prefill(plan.chunks(of: rank).map { prompt[$0.range] })
-                for run in model.engine.shard.runs {
-                    for position in probes where run.chunk.range.contains(position) {
-                        let logits = try model.logits(row: run.firstRow + position - run.chunk.start)
-                        outcome.update { $0.logits[position] = logits }
+                if !contexts.isEmpty, let context = contexts[rank.index], !model.adopt(context, shares: shares[rank.index]) {
+                    throw PlanError.shares("rank \(rank.index) does not take up what it kept")
+                }
+                do {
+                    try model.prefill(
+                        plan.chunks(of: rank).map { prompt[$0.range] }, firstLayer: shares.flatMap { $0 }.map(\.layers).min() ?? 0)
+                    for run in model.engine.shard.runs {
+                        for position in probes where run.chunk.range.contains(position) {
+                            let logits = try model.logits(row: run.firstRow + position - run.chunk.start)
+                            outcome.update { $0.logits[position] = logits }
+                        }
                     }
+                    if rank.index == 0 {
+                        let tokens = try model.generate(
+                            tokensMax: tokensMax, stops: stops, ignoreStops: stops.isEmpty, sampling: SamplingOptions()
+                        ) { _, _ in }
+                        outcome.update { $0.tokens = tokens }
+                    } else {
+                        try model.follow()
+                    }
+                    try model.engine.barrier()
+                    model.engine.close()
+                } catch {
+                    model.engine.close()
+                    let left = model.keep()
+                    outcome.update { $0.kept[rank.index] = left }
+                    throw error
                 }
-                if rank.index == 0 {
-                    let tokens = try model.generate(
-                        tokensMax: tokensMax, stops: stops, ignoreStops: stops.isEmpty, sampling: SamplingOptions()
-                    ) { _, _ in }
-                    outcome.update { $0.tokens = tokens }
-                } else {
-                    try model.follow()
-                }
-                try model.engine.barrier()
-                model.engine.close()
             } catch {
                 outcome.update { $0.errors[rank.index] = "\(error)" }
             }
