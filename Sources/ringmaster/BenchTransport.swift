@@ -48,9 +48,9 @@ struct BenchTransport: ParsableCommand {
     }
 
     private func object(_ plain: TransportBenchmark.Report, _ sealed: TransportBenchmark.Report?) -> JSONValue {
-        let none: JSONValue = .null
-        return [
-            "link": link(plain), "encrypted_link": sealed.map(link) ?? none, "socket_bytes_per_second": .number(plain.socketBytesPerSecond),
+        [
+            "link": link(plain), "encrypted_link": sealed.map(link) ?? .null,
+            "socket_bytes_per_second": .number(plain.socketBytesPerSecond),
             "copy_bytes_per_second": .number(plain.copyBytesPerSecond),
             "checksum_bytes_per_second": .number(plain.checksumBytesPerSecond),
             "cipher_bytes_per_second": .number(plain.cipherBytesPerSecond),
@@ -72,9 +72,7 @@ struct BenchTransport: ParsableCommand {
     }
 
     private func text(_ plain: TransportBenchmark.Report, _ sealed: TransportBenchmark.Report?) -> String {
-        var table = Table(
-            sealed == nil
-                ? ["message", "GB/s", "messages/s", "of a socket"] : ["message", "GB/s", "messages/s", "of a socket", "encrypted", "costs"])
+        var table = Table(["message", "GB/s", "messages/s", "of a socket"] + (sealed == nil ? [] : ["encrypted", "costs"]))
         for (place, row) in plain.rows.enumerated() {
             var cells = [
                 humanBytes(row.messageBytes), fixed(row.bytesPerSecond / 1e9, 2), grouped(Int(row.messagesPerSecond)),

@@ -39,6 +39,20 @@ extension EndToEnd {
             #expect((try await Binary.run(["model", "inspect", model])).out.contains("parameters"))
         }
 
+        @Test("bench transport prints every message size against a bare socket, and with --encrypt what that costs")
+        func benchTransport() async throws {
+            let plain = try await Binary.run(["bench", "transport", "--mebibytes", "4"])
+            #expect(plain.code == 0 && plain.out.contains("bare socket") && !plain.out.contains("s/GB"), "\(plain)")
+            let sealed = try await Binary.run(["bench", "transport", "--mebibytes", "4", "--encrypt"])
+            #expect(sealed.code == 0 && sealed.out.contains("s/GB") && sealed.out.contains("AES-256-GCM"), "\(sealed)")
+            let json = try await Binary.run(["bench", "transport", "--mebibytes", "4", "--encrypt", "--json"]).json
+            for name in ["link", "encrypted_link"] {
+                let rows = (json[name] as? [String: Any])?["messages"] as? [[String: Any]] ?? []
+                #expect(rows.count == 6 && rows.allSatisfy { ($0["bytes_per_second"] as? Double ?? 0) > 0 }, "\(name): \(json)")
+            }
+            #expect((json["cipher_bytes_per_second"] as? Double ?? 0) > 1e6 && (json["socket_bytes_per_second"] as? Double ?? 0) > 1e6)
+        }
+
         @Test("bench attention measures against a peak of the same run", arguments: ["f32", "bf16"])
         func bench(dtype: String) async throws {
             let outcome = try await Binary.run(["bench", "attention", "--tokens", "1024", "--head-dim", "64", "--dtype", dtype, "--json"])
