@@ -7,7 +7,7 @@ extension TCPLoop {
     /// One link's turn to read, at most `turnBytes`; the poll set reports again if there is more in the socket.
     func read(_ link: Link) {
         var budget = TransportLimits.turnBytes
-        while (budget > 0 || link.hasSealedInput) && link.isOpen {
+        while link.isOpen && (budget > 0 || (!link.isClosing && link.hasSealedInput)) {
             if link.isClosing {
                 guard discard(link) else { return }
                 budget -= Link.stagingBytes
