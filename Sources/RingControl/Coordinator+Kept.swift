@@ -38,12 +38,8 @@ extension Coordinator {
         return job.formerRing.contains { worker in place(of: worker).map { members[$0].run == job.run } ?? false }
     }
 
-    /// Whether a worker holds something for another job that will go on in a moment.
-    func isPromised(_ worker: WorkerID, to job: Job) -> Bool {
-        jobs.contains { other in
-            other.number != job.number && other.phase == .queued && other.kept[worker] != nil && isBetweenRuns(other)
-        }
-    }
+    /// The workers that hold something for a job which will go on in a moment: others do not get them meanwhile.
+    func promised() -> Set<WorkerID> { Set(jobs.lazy.filter { isBetweenRuns($0) }.flatMap(\.kept.keys)) }
 
     /// What the next run of a job inherits from its broken one on these workers; those that hold something and are not among
     /// them are told to give it back.

@@ -69,9 +69,10 @@ extension Coordinator {
         let idle = members.indices.filter { members[$0].isIdle }
         guard !idle.isEmpty else { return nil }
         let turns = waiting.map { (turn: turn(of: $0), index: $0) }.sorted { $0.turn < $1.turn }
+        let promised = promised()
         for (_, index) in turns {
             if isBetweenRuns(jobs[index]) { continue }
-            let candidates = idle.filter { mayServe(members[$0], jobs[index]) && !isPromised(members[$0].id, to: jobs[index]) }
+            let candidates = idle.filter { mayServe(members[$0], jobs[index]) && !promised.contains(members[$0].id) }
             let wanted = wantedWorkers(jobs[index]) ?? min(candidates.count, Limits.ranks)
             if wanted > 0 && candidates.count >= wanted { return (index, choose(wanted, of: candidates, for: jobs[index])) }
             // Smaller jobs go first only for so long, and only past one that can start at all.
