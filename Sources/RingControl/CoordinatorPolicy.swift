@@ -52,7 +52,8 @@ public struct CoordinatorPolicy: Hashable, Sendable {
 
     /// Whether a job's paths must be relative, to be found below the folders that each worker was given.
     public var takesRelativePathsOnly = false
-    /// Whether workers encrypt what they send each other. It costs them a core's time for each gigabyte or so a second.
+    /// Whether workers encrypt what they send each other. It costs about a second of a core for each
+    /// gigabyte (`ringmaster bench transport --encrypt`).
     public var encryptsDataPlane = false
 
     /// The defaults, or other values.
