@@ -10,6 +10,15 @@ extension Coordinator {
         }
         if let earlier = members.first(where: { $0.registration.name == registration.name }) {
             let isSame = !registration.instance.isEmpty && earlier.registration.instance == registration.instance
+            // A request that was given up and comes through all the same must not end the session, and the run, that followed on it.
+            if isSame, let attempt = registration.attempt, let newest = earlier.registration.attempt, attempt <= newest {
+                let isRepeated = attempt == newest
+                directives.append(
+                    isRepeated
+                        ? .welcome(ticket, earlier.id)
+                        : .turnAway(ticket, reason: "a later request of this worker came first", isTemporary: true))
+                return
+            }
             let isSilent = earlier.disconnectedAt != nil || now.seconds(since: earlier.heardAt) >= policy.suspectSeconds
             guard isSame || isSilent else {
                 let reason = "a worker named \(registration.name) is here already: give each its own --name"

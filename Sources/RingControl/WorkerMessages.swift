@@ -26,6 +26,9 @@ public struct WorkerRegistration: Hashable, Sendable, Codable {
     public var version: String
     /// Random text drawn when the process started: tells a worker that comes back from another one of the same name.
     public var instance: String
+    /// How often this process has asked to be let in, this time included; `nil` if it does not count. Tells an earlier request that
+    /// comes late from a new one.
+    public var attempt: Int?
 
     /// A registration of its parts.
     public init(

@@ -40,6 +40,7 @@ struct CoordinatorLog {
     private mutating func noteJoin(_ registration: WorkerRegistration, _ directives: ArraySlice<Coordinator.Directive>) {
         for directive in directives {
             switch directive {
+            case .welcome(_, let id) where names[id] != nil: break
             case .welcome(_, let id):
                 names[id] = registration.name
                 var fields = worker(id)

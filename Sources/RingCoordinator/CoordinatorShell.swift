@@ -159,7 +159,8 @@ public actor CoordinatorShell {
 
     private func carryOut(_ directive: Coordinator.Directive) {
         switch directive {
-        case .welcome(_, let id): workers[id] = Worker()
+        // Twice for a request that came twice.
+        case .welcome(_, let id): workers[id] = workers[id] ?? Worker()
         case .turnAway, .accepted, .refused: break  // answered by whoever drew the ticket
         case .keep, .remark: break
         case .send(let message, let worker): send(message, to: worker)

@@ -158,7 +158,7 @@ extension Simulation {
         switch directive {
         case .welcome(let ticket, let id):
             guard let asked = take(ticket) else { return }
-            coordinator.sessions.append(CoordinatorNode.Session(id: id, node: asked.node))
+            if coordinator.place(of: id) == nil { coordinator.sessions.append(CoordinatorNode.Session(id: id, node: asked.node)) }
             answer(asked.node, asked.request, .welcome(id))
         case .turnAway(let ticket, let reason, let isTemporary):
             guard let asked = take(ticket) else { return }

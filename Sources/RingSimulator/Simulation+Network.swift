@@ -32,9 +32,7 @@ extension Simulation {
         send(body, from: node, to: 0)
         after(seconds, node, .timeout(requests))
         guard now < lossy.until else { return requests }
-        // Not in steady trouble: a request to join that comes twice makes a new member of a worker, and its old self is not lost by
-        // silence.
-        if options.hours == nil, network.chance(0.1) { send(body, from: node, to: 0) }
+        if network.chance(0.1) { send(body, from: node, to: 0) }
         if network.chance(lossy.part * 0.2) { send(.response(requests, .broken), from: 0, to: node) }
         return requests
     }

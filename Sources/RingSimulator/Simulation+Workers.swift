@@ -29,7 +29,9 @@ extension Simulation {
         let node = 1 + place
         if case .wake = directive {} else { note(node, Describe.directive(directive)) }
         switch directive {
-        case .join: workers[place].joining = ask(node, .join(registration(place)), within: 2)
+        case .join:
+            workers[place].attempts += 1
+            workers[place].joining = ask(node, .join(registration(place)), within: 2)
         case .openStream(let id, let seen):
             if let earlier = workers[place].stream { closeConnection(earlier) }
             let connection = openConnection(node)
@@ -55,10 +57,12 @@ extension Simulation {
     }
 
     private func registration(_ place: Int) -> WorkerRegistration {
-        WorkerRegistration(
+        var registration = WorkerRegistration(
             name: workers[place].name, pid: 1000 + place, machine: "m\(place / 2)", isa: "avx512", cpus: 4, numaNodes: 1,
             memoryBytes: 1 << 34, dataHost: "10.0.0.1", dataPort: 7000 + place, version: RingmasterVersion.text,
             instance: "\(workers[place].name).\(processes[1 + place].life)")
+        registration.attempt = workers[place].attempts
+        return registration
     }
 
     /// The process ends of itself, after a word or two; something starts it again.

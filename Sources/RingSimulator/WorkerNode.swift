@@ -10,6 +10,8 @@ struct WorkerNode {
     var machine: WorkerMachine
     /// The request that asks to be let in.
     var joining: UInt64?
+    /// How often this process has asked.
+    var attempts = 0
     /// The stream of directives, and the request that opens it.
     var stream: Int?
     var opening: UInt64?

@@ -13,7 +13,7 @@ actor WorkerShell {
     private var client: CoordinatorClient
     /// Clients with earlier certificates, one a rotation: some fifty a year.
     private var retired: [CoordinatorClient] = []
-    private let registration: WorkerRegistration
+    private var registration: WorkerRegistration
     private let listener: TCPListener
     private let executor: any JobExecutor
     private var log: WorkerLog
@@ -144,6 +144,7 @@ actor WorkerShell {
 
     private func join() async {
         do throws(ClientError) {
+            registration.attempt = (registration.attempt ?? 0) + 1
             let worker = try await client.join(registration)
             seen = 0
             receive(.joined(worker))

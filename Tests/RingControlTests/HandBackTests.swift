@@ -1,4 +1,4 @@
-// A worker that hands its run back because it leaves is not to be avoided when it returns.
+// Workers that leave and come back: one that hands its run back is not to be avoided, and a request to join that comes late ends nothing.
 
 import RingControl
 import RingCore
@@ -22,5 +22,21 @@ struct HandBackTests {
         play.join("b", at: 2, instance: "2")
         let again = try #require(play.machine.jobView(JobNumber(1)))
         #expect(again.state == .admitted && again.workers == ["a", "b", "c"] && again.attempt == 2, "\(play.transcript)")
+    }
+
+    @Test("a request to join that comes late, or twice, ends no session: only a newer one does")
+    func lateJoin() throws {
+        var play = Play()
+        play.join("a", instance: "1", attempt: 2)
+        let first = try #require(play.workers["a"])
+        play.submit(attendSpec(), workers: 1)
+        // The same one again, and one that was given up before it.
+        play.join("a", instance: "1", attempt: 2)
+        #expect(play.workers["a"] == first)
+        play.join("a", instance: "1", attempt: 1)
+        #expect(play.workers["a"] == first && play.lines.last?.contains("turn away: a later request") == true, "\(play.transcript)")
+        #expect(play.machine.jobView(JobNumber(1))?.state == .admitted)
+        play.join("a", instance: "1", attempt: 3)
+        #expect(play.workers["a"] != first)
     }
 }

@@ -30,12 +30,13 @@ struct Play {
 
     mutating func join(
         _ name: String, at seconds: Double = 0, machine host: String = "m", cpus: Int = 4, version: String = "1",
-        instance: String = ""
+        instance: String = "", attempt: Int? = nil
     ) {
         tickets += 1
-        let registration = WorkerRegistration(
+        var registration = WorkerRegistration(
             name: name, pid: 7, machine: host, isa: "avx2", cpus: cpus, numaNodes: 1, memoryBytes: 1 << 30, dataHost: "127.0.0.1",
             dataPort: 9000 + Int(tickets), version: version, instance: instance)
+        registration.attempt = attempt
         tell(.workerJoined(registration, Ticket(tickets)), "join \(name)", at: seconds)
         for case .welcome(_, let id) in directives { workers[name] = id }
     }
