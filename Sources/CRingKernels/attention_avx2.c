@@ -136,15 +136,17 @@ static void softmax(const ring_strip *strip) {
     for (int32_t row = 0; row < strip->rows; row++) {
         const float *s = strip->scores + row * RING_KEY_TILE;
         float *weights = (float *)strip->weights + row * RING_KEY_TILE;
-        const int32_t count = strip->counts[row];
-        const float grown = row_maximum(s, count) * strip->exponent_scale;
+        const int32_t first = strip->firsts[row], end = strip->ends[row];
+        const float grown = row_maximum(s + first, end - first) * strip->exponent_scale;
         if (grown > strip->row_max[row]) grow_max(strip, row, grown);
         const __m256 max = _mm256_set1_ps(strip->row_max[row]);
         __m256 sum = _mm256_setzero_ps();
         for (int32_t key = 0; key < strip->keys; key += 8) {
             __m256 p = exp2_ymm(_mm256_fmsub_ps(_mm256_loadu_ps(s + key), scale, max));
-            if (key + 8 > count)
-                p = _mm256_and_ps(p, _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(count - key), lanes)));
+            if (key + 8 > end)
+                p = _mm256_and_ps(p, _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(end - key), lanes)));
+            if (key < first)
+                p = _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(first - key), lanes)), p);
             sum = _mm256_add_ps(sum, p);
             _mm256_storeu_ps(weights + key, p);
         }

@@ -43,15 +43,18 @@ static float weight(float score, float exponent_scale, float max) {
 
 static void attend_row(const ring_attention_call *call, int64_t row, const float *q) {
     const float exponent_scale = (float)((double)call->scale * RING_LOG2E);
-    const int64_t visible = ring_visible(call->q_first + row, call->k_first, call->keys, call->causal);
+    const ring_key_span seen = ring_visible(call, row);
+    const int64_t start = seen.first / RING_BLOCK_TOKENS * RING_BLOCK_TOKENS;
+    if (seen.first >= seen.end) return;
     float *acc = call->acc + row * call->acc_stride;
     float max = call->row_max[row], sum = call->row_sum[row], s[RING_BLOCK_TOKENS];
-    const uint8_t *block = call->kv;
-    for (int64_t first = 0; first < visible; first += RING_BLOCK_TOKENS, block += call->block_stride) {
-        const int32_t count = visible - first < RING_BLOCK_TOKENS ? (int32_t)(visible - first) : RING_BLOCK_TOKENS;
+    const uint8_t *block = call->kv + start / RING_BLOCK_TOKENS * call->block_stride;
+    for (int64_t first = start; first < seen.end; first += RING_BLOCK_TOKENS, block += call->block_stride) {
+        const int32_t count = seen.end - first < RING_BLOCK_TOKENS ? (int32_t)(seen.end - first) : RING_BLOCK_TOKENS;
+        const int32_t hidden = seen.first > first ? (int32_t)(seen.first - first) : 0;
         block_scores(q, block + call->k_offset, call->element, call->head_dim, s);
         float grown = max;
-        for (int32_t key = 0; key < count; key++) grown = s[key] * exponent_scale > grown ? s[key] * exponent_scale : grown;
+        for (int32_t key = hidden; key < count; key++) grown = s[key] * exponent_scale > grown ? s[key] * exponent_scale : grown;
         if (grown > max) {
             const float shrink = exp2f(max - grown);
             for (int32_t column = 0; column < call->value_dim; column++) acc[column] *= shrink;
@@ -59,7 +62,8 @@ static void attend_row(const ring_attention_call *call, int64_t row, const float
             max = grown;
         }
         float block_sum = 0;
-        for (int32_t key = 0; key < count; key++) block_sum += s[key] = weight(s[key], exponent_scale, max);
+        for (int32_t key = 0; key < hidden; key++) s[key] = 0;
+        for (int32_t key = hidden; key < count; key++) block_sum += s[key] = weight(s[key], exponent_scale, max);
         for (int32_t key = count; key < RING_BLOCK_TOKENS; key++) s[key] = 0;
         sum += block_sum;
         block_values(s, block + call->v_offset, call->element, count, call->value_dim, acc);

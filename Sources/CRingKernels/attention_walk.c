@@ -34,10 +34,35 @@ void ring_pack_queries_pairs(const float *q, int64_t stride, int32_t rows, int32
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// Keys of [first_key, first_key + RING_KEY_TILE) that row `row` of the call sees.
-static int32_t visible_in_tile(const ring_attention_call *call, int64_t row, int64_t first_key) {
-    const int64_t seen = ring_visible(call->q_first + row, call->k_first, call->keys, call->causal) - first_key;
-    return seen < 0 ? 0 : (int32_t)min64(seen, RING_KEY_TILE);
+// `key` counted from the start of a tile, kept within it.
+static int32_t within_tile(int64_t key, int64_t first_key) {
+    return key < first_key ? 0 : (int32_t)min64(key - first_key, RING_KEY_TILE);
+}
+
+// What the strip's rows see of the tile at `first_key`: whole blocks that none of them sees at its start are stepped over.
+// False if nothing.
+static int aim_strip(const ring_attention_call *call, ring_strip *strip, const ring_strip *tile, int64_t row, int64_t first_key) {
+    strip->keys = 0;
+    for (int32_t i = 0; i < strip->rows; i++) {
+        const ring_key_span seen = ring_visible(call, row + i);
+        strip->ends[i] = within_tile(seen.end, first_key);
+        strip->firsts[i] = (int32_t)min64(within_tile(seen.first, first_key), strip->ends[i]);
+        if (strip->firsts[i] < strip->ends[i]) strip->keys = strip->ends[i];
+    }
+    if (strip->keys == 0) return 0;
+    int32_t skipped = RING_KEY_TILE;
+    for (int32_t i = 0; i < strip->rows; i++)
+        if (strip->firsts[i] < strip->ends[i]) skipped = (int32_t)min64(skipped, strip->firsts[i]);
+    skipped -= skipped % RING_BLOCK_TOKENS;
+    strip->k = tile->k + skipped / RING_BLOCK_TOKENS * tile->block_stride;
+    strip->v = tile->v + skipped / RING_BLOCK_TOKENS * tile->block_stride;
+    if (skipped == 0) return 1;
+    strip->keys -= skipped;
+    for (int32_t i = 0; i < strip->rows; i++) {
+        strip->ends[i] = strip->ends[i] > skipped ? strip->ends[i] - skipped : 0;
+        strip->firsts[i] = strip->firsts[i] > skipped ? (int32_t)min64(strip->firsts[i] - skipped, strip->ends[i]) : 0;
+    }
+    return 1;
 }
 
 // Widens the pages of `keys` keys into `scratch` and points the strip there.
@@ -75,11 +100,10 @@ static void aim_prefetch(const ring_attention_call *call, ring_strip *strip, int
 static void walk_strips(const ring_attention_call *call, const ring_tile_steps *steps, ring_strip *strip,
                         int64_t first_row, int64_t end_row, int64_t first_key) {
     const uint8_t *queries = call->scratch;
+    const ring_strip tile = *strip;
     for (int64_t row = first_row; row < end_row; row += RING_STRIP, queries += QUERY_STRIP_BYTES) {
         strip->rows = (int32_t)min64(RING_STRIP, end_row - row);
-        for (int32_t i = 0; i < strip->rows; i++) strip->counts[i] = visible_in_tile(call, row + i, first_key);
-        strip->keys = strip->counts[strip->rows - 1];
-        if (strip->keys == 0) continue;
+        if (!aim_strip(call, strip, &tile, row, first_key)) continue;
         strip->q = queries;
         strip->acc = call->acc + row * call->acc_stride;
         strip->row_max = call->row_max + row;
@@ -91,22 +115,35 @@ static void walk_strips(const ring_attention_call *call, const ring_tile_steps *
     }
 }
 
+// The keys that the rows [row, end) see between them: from the first of the first row that sees any to the end of the last.
+static ring_key_span seen_by(const ring_attention_call *call, int64_t row, int64_t end) {
+    ring_key_span all = {call->keys, 0};
+    for (int64_t i = row; i < end; i++) {
+        const ring_key_span seen = ring_visible(call, i);
+        if (seen.first >= seen.end) continue;
+        if (seen.first < all.first) all.first = seen.first;
+        if (seen.end > all.end) all.end = seen.end;
+    }
+    return all;
+}
+
 // One query tile against every key tile that one of its rows sees.
 static void walk_keys(const ring_attention_call *call, const ring_tile_steps *steps, ring_strip *strip, int64_t row,
                       int64_t end) {
-    const int64_t visible = ring_visible(call->q_first + end - 1, call->k_first, call->keys, call->causal);
-    if (visible == 0) return;
+    const ring_key_span seen = seen_by(call, row, end);
+    if (seen.first >= seen.end) return;
     uint8_t *packed = call->scratch;
     for (int64_t first = row; first < end; first += RING_STRIP, packed += QUERY_STRIP_BYTES)
         steps->pack_queries(call->q + first * call->q_stride, call->q_stride, (int32_t)min64(RING_STRIP, end - first),
                             call->head_dim, packed);
-    for (int64_t key = 0; key < visible; key += RING_KEY_TILE) {
+    const int64_t start = seen.first / RING_BLOCK_TOKENS * RING_BLOCK_TOKENS;
+    for (int64_t key = start; key < seen.end; key += RING_KEY_TILE) {
         const uint8_t *block = call->kv + key / RING_BLOCK_TOKENS * call->block_stride;
         strip->k = block + call->k_offset;
         strip->v = block + call->v_offset;
         strip->block_stride = call->block_stride;
         if (steps->widen_pairs)
-            widen_tile(call, steps, strip, min64(RING_KEY_TILE, visible - key), (float *)((uint8_t *)call->scratch + TILE_OFFSET));
+            widen_tile(call, steps, strip, min64(RING_KEY_TILE, seen.end - key), (float *)((uint8_t *)call->scratch + TILE_OFFSET));
         walk_strips(call, steps, strip, row, end, key);
     }
 }

@@ -193,37 +193,52 @@ RING_TEMPLATE void ring_store_weights(const ring_kind kind, const ring_strip *st
     _mm512_storeu_ps(out + 16, high);
 }
 
+// The lowest `count` of 32 bits; none for a negative count.
+RING_TEMPLATE uint32_t ring_lanes_below(int32_t count) {
+    return count <= 0 ? 0 : count >= 32 ? 0xffffffffu : (1u << count) - 1;
+}
+
+// The weights of keys [key, end) of one row, in pairs of vectors, zero for what the row does not see. Returns the next key.
+RING_TEMPLATE int32_t ring_softmax_edge(const ring_kind kind, const int degree, const ring_strip *strip, int32_t row,
+                                        int32_t key, int32_t end, __m512 max, __m512 sums[2]) {
+    const __m512 scale = _mm512_set1_ps(strip->exponent_scale);
+    const float *s = strip->scores + row * RING_KEY_TILE;
+    for (; key < end; key += 32) {
+        const uint32_t mask = ring_lanes_below(strip->ends[row] - key) & ~ring_lanes_below(strip->firsts[row] - key);
+        const __m512 low = _mm512_maskz_mov_ps(
+            (__mmask16)mask, ring_exp2_zmm(degree, _mm512_fmsub_ps(_mm512_loadu_ps(s + key), scale, max)));
+        const __m512 high = _mm512_maskz_mov_ps(
+            (__mmask16)(mask >> 16), ring_exp2_zmm(degree, _mm512_fmsub_ps(_mm512_loadu_ps(s + key + 16), scale, max)));
+        sums[0] = _mm512_add_ps(sums[0], low);
+        sums[1] = _mm512_add_ps(sums[1], high);
+        ring_store_weights(kind, strip, row, key, low, high);
+    }
+    return key;
+}
+
 // Scores -> weights 2^(score * exponent_scale - row_max), zero for keys that the row does not see; row_max and row_sum
 // move on.
+// Vectors that lie partly outside [first, end) are masked.
 RING_TEMPLATE void ring_softmax_zmm(const ring_kind kind, const ring_strip *strip) {
     const int degree = kind == RING_KIND_DOT ? 5 : 6;
     const __m512 scale = _mm512_set1_ps(strip->exponent_scale);
     for (int32_t row = 0; row < strip->rows; row++) {
         const float *s = strip->scores + row * RING_KEY_TILE;
-        const int32_t count = strip->counts[row];
-        const float grown = ring_max_zmm(s, count) * strip->exponent_scale;
+        const int32_t first = strip->firsts[row], end = strip->ends[row];
+        const float grown = ring_max_zmm(s + first, end - first) * strip->exponent_scale;
         if (grown > strip->row_max[row]) ring_grow_max_zmm(strip, row, grown);
         const __m512 max = _mm512_set1_ps(strip->row_max[row]);
         __m512 sums[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
         int32_t key = 0;
-        for (; key + 32 <= count; key += 32) {
+        if (first > 0) key = ring_softmax_edge(kind, degree, strip, row, 0, (first + 31) / 32 * 32, max, sums);
+        for (; key + 32 <= end; key += 32) {
             const __m512 low = ring_exp2_zmm(degree, _mm512_fmsub_ps(_mm512_loadu_ps(s + key), scale, max));
             const __m512 high = ring_exp2_zmm(degree, _mm512_fmsub_ps(_mm512_loadu_ps(s + key + 16), scale, max));
             sums[0] = _mm512_add_ps(sums[0], low);
             sums[1] = _mm512_add_ps(sums[1], high);
             ring_store_weights(kind, strip, row, key, low, high);
         }
-        for (; key < strip->keys; key += 32) {
-            const int32_t left = count - key > 0 ? count - key : 0;
-            const uint32_t mask = left >= 32 ? 0xffffffffu : (1u << left) - 1;
-            const __m512 low = _mm512_maskz_mov_ps(
-                (__mmask16)mask, ring_exp2_zmm(degree, _mm512_fmsub_ps(_mm512_loadu_ps(s + key), scale, max)));
-            const __m512 high = _mm512_maskz_mov_ps(
-                (__mmask16)(mask >> 16), ring_exp2_zmm(degree, _mm512_fmsub_ps(_mm512_loadu_ps(s + key + 16), scale, max)));
-            sums[0] = _mm512_add_ps(sums[0], low);
-            sums[1] = _mm512_add_ps(sums[1], high);
-            ring_store_weights(kind, strip, row, key, low, high);
-        }
+        ring_softmax_edge(kind, degree, strip, row, key, strip->keys, max, sums);
         strip->row_sum[row] += _mm512_reduce_add_ps(_mm512_add_ps(sums[0], sums[1]));
     }
 }

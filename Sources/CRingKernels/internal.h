@@ -19,8 +19,9 @@ enum {
 // One strip of query rows against one key tile: the argument of the three steps of a pass.
 typedef struct ring_strip {
     int32_t rows;                  // 1 ... RING_STRIP
-    int32_t keys;                  // keys visible to the last row, 1 ... RING_KEY_TILE
-    int32_t counts[RING_STRIP];    // keys visible to each row, 0 ... keys, ascending
+    int32_t keys;                  // one past the last key that a row sees, 1 ... RING_KEY_TILE
+    int32_t firsts[RING_STRIP];    // first key that each row sees, 0 ... its end, ascending
+    int32_t ends[RING_STRIP];      // one past its last, 0 ... keys, ascending
     int32_t head_dim, value_dim;
     const void *q;                 // packed by pack_queries
     const uint8_t *k, *v;          // pages of the tile's first block
@@ -102,11 +103,12 @@ RING_DECLARE_ELEMENTWISE(scalar)
 RING_DECLARE_ELEMENTWISE(avx2)
 RING_DECLARE_ELEMENTWISE(avx512)
 
-// Keys [0, result) of a run of `keys` keys from position k_first are visible to a query at `position`.
-static inline int64_t ring_visible(int64_t position, int64_t k_first, int64_t keys, int32_t causal) {
-    if (!causal) return keys;
-    int64_t count = position - k_first + 1;
-    return count < 0 ? 0 : count > keys ? keys : count;
+// The keys of the call's run that row `row` sees.
+static inline ring_key_span ring_visible(const ring_attention_call *call, int64_t row) {
+    if (call->spans) return call->spans[row];
+    if (!call->causal) return (ring_key_span){0, call->keys};
+    const int64_t end = call->q_first + row - call->k_first + 1;
+    return (ring_key_span){0, end < 0 ? 0 : end > call->keys ? call->keys : end};
 }
 
 static inline float ring_float_of_bits(uint32_t bits) {

@@ -4,9 +4,13 @@ import CRingKernels
 /// Working memory of attention, one per thread.
 public struct AttentionScratch: Sendable {
     let region: ByteRegion
+    let spans: ByteRegion
 
     /// Fresh scratch for one thread.
-    public init() throws(KernelError) { region = try .allocate(byteCount: KernelLimits.attentionScratchBytes) }
+    public init() throws(KernelError) {
+        region = try .allocate(byteCount: KernelLimits.attentionScratchBytes)
+        spans = try .allocate(byteCount: KernelLimits.spanRows * MemoryLayout<ring_key_span>.stride)
+    }
 }
 
 extension Kernels {
@@ -23,6 +27,37 @@ extension Kernels {
         queries: FloatRows, firstPosition: Int, keys: KVBlocks, kvHead: Int, causal: Bool, scale: Float, into state: AttentionState,
         scratch: AttentionScratch,
     ) {
+        attend(
+            queries: queries, firstPosition: firstPosition, keys: keys, kvHead: kvHead, causal: causal, scale: scale, into: state,
+            scratch: scratch, hasSpans: false)
+    }
+
+    /// The same, where each row sees one run of the keys: `visible(row)` counts from the first of `keys`, lies within them, and
+    /// neither of its ends ever falls from one row to the next. Keys outside cost at most a block at each edge of a row.
+    public func attend(
+        queries: FloatRows, keys: KVBlocks, kvHead: Int, scale: Float, into state: AttentionState, scratch: AttentionScratch,
+        visible: (_ row: Int) -> Range<Int>
+    ) {
+        precondition(queries.rows <= KernelLimits.spanRows, "\(queries.rows) rows with spans, at most \(KernelLimits.spanRows)")
+        let spans = unsafe scratch.spans.base.assumingMemoryBound(to: ring_key_span.self)
+        var last = 0..<0
+        for row in 0..<queries.rows {
+            let keysSeen = visible(row)
+            precondition(
+                keysSeen.lowerBound >= last.lowerBound && keysSeen.upperBound >= last.upperBound && keysSeen.upperBound <= keys.tokens,
+                "row \(row) sees keys \(keysSeen) of \(keys.tokens), the row before it \(last)")
+            unsafe spans[row] = ring_key_span(first: Int64(keysSeen.lowerBound), end: Int64(keysSeen.upperBound))
+            last = keysSeen
+        }
+        attend(
+            queries: queries, firstPosition: 0, keys: keys, kvHead: kvHead, causal: false, scale: scale, into: state, scratch: scratch,
+            hasSpans: true)
+    }
+
+    private func attend(
+        queries: FloatRows, firstPosition: Int, keys: KVBlocks, kvHead: Int, causal: Bool, scale: Float, into state: AttentionState,
+        scratch: AttentionScratch, hasSpans: Bool
+    ) {
         let layout = keys.layout
         precondition(queries.columns == layout.headDim, "queries of \(queries.columns) dimensions for head_dim \(layout.headDim)")
         precondition(state.rows == queries.rows && state.accumulator.columns == layout.valueDim, "state of another shape")
@@ -33,7 +68,9 @@ extension Kernels {
             kv: keys.region.base.assumingMemoryBound(to: UInt8.self), block_stride: Int64(layout.blockByteCount),
             k_offset: Int64(layout.keyOffset(head: kvHead)), v_offset: Int64(layout.valueOffset(head: kvHead)), keys: Int64(keys.tokens),
             k_first: Int64(keys.firstPosition), head_dim: Int32(layout.headDim), value_dim: Int32(layout.valueDim),
-            element: layout.element.code, causal: causal ? 1 : 0, scale: scale, acc: state.accumulator.base,
+            element: layout.element.code, causal: causal ? 1 : 0,
+            spans: hasSpans ? UnsafePointer(scratch.spans.base.assumingMemoryBound(to: ring_key_span.self)) : nil, scale: scale,
+            acc: state.accumulator.base,
             acc_stride: Int64(state.accumulator.stride), row_max: state.rowMax.base, row_sum: state.rowSum.base,
             scratch: scratch.region.base)
         unsafe table.pointee.attend(&call)

@@ -21,15 +21,20 @@ struct AttentionCase: CustomStringConvertible {
     var queryPosition = 0, keyPosition = 0
     var seed: UInt64 = 1
     var kvHeads = 2, kvHead = 1
+    /// What each row sees, where neither `causal` nor everything says it.
+    var spans: [Range<Int>]?
 
     var description: String {
         "rows \(rows) keys \(keys) d \(headDim) vd \(valueDim) \(element) causal \(causal) at \(queryPosition)/\(keyPosition) seed \(seed)"
+            + (spans.map { " spans \($0)" } ?? "")
     }
 
     var scale: Float { Float(1 / Double(headDim).squareRoot()) }
 
     /// Keys that row `row` sees.
-    func visible(_ row: Int) -> Int { causal ? min(max(queryPosition + row - keyPosition + 1, 0), keys) : keys }
+    func visible(_ row: Int) -> Range<Int> {
+        spans?[row] ?? 0..<(causal ? min(max(queryPosition + row - keyPosition + 1, 0), keys) : keys)
+    }
 
     /// Seeded inputs, and blocks that hold them; q, k and v as the blocks' element can represent them.
     func inputs() throws -> AttentionInputs {
@@ -63,6 +68,11 @@ struct AttentionInputs {
 
     /// Adds all keys of the blocks to `state`.
     func attend(_ kernels: Kernels, into state: AttentionState) throws {
+        if let spans = shape.spans {
+            return kernels.attend(
+                queries: q, keys: blocks, kvHead: shape.kvHead, scale: shape.scale, into: state, scratch: try AttentionScratch()
+            ) { spans[$0] }
+        }
         kernels.attend(
             queries: q, firstPosition: shape.queryPosition, keys: blocks, kvHead: shape.kvHead, causal: shape.causal, scale: shape.scale,
             into: state, scratch: try AttentionScratch())
@@ -79,7 +89,7 @@ struct AttentionInputs {
 
     func oracle(row: Int) -> (out: [Double], logSumExp: Double) {
         var oracle = OracleRow(query: q.array(ofRow: row), valueDim: shape.valueDim, scale: Double(shape.scale))
-        oracle.feed(keys: k.rows(0..<shape.visible(row)), values: v.rows(0..<shape.visible(row)))
+        oracle.feed(keys: k.rows(shape.visible(row)), values: v.rows(shape.visible(row)))
         return oracle.result()
     }
 

@@ -31,6 +31,11 @@ typedef enum __attribute__((enum_extensibility(closed))) ring_isa : int32_t {
     RING_ISA_AVX512BF16 = 3,
 } ring_isa;
 
+// Keys [first, end) of a run, counted from its key 0. Empty when first >= end.
+typedef struct ring_key_span {
+    int64_t first, end;
+} ring_key_span;
+
 // One call of attention: `rows` consecutive query rows of one query head against `keys` keys of one KV head.
 //
 // The state (acc, row_max, row_sum) runs over many calls, one for each run of keys that a ring step brings: it starts as
@@ -51,6 +56,8 @@ typedef struct ring_attention_call {
     int32_t value_dim;      // 8 ... 256, multiple of 8
     ring_element element;   // of the blocks
     int32_t causal;         // nonzero: a key is visible iff its position <= the query's
+    // [rows]: what each row sees, 0 <= first, end <= keys; neither ever falls from one row to the next. NULL: `causal` says it.
+    const ring_key_span *_Nullable spans;
     float scale;            // > 0, applied to the f32 score
     float *acc;             // [rows][value_dim]
     int64_t acc_stride;     // floats
