@@ -148,22 +148,8 @@ static void walk_keys(const ring_attention_call *call, const ring_tile_steps *st
     }
 }
 
-// Peaked attention makes most weights subnormal, and multiplying those costs a microcode assist each: results below
-// 2^-126 become zero while a call runs, 38 orders of magnitude under a row's largest weight. Subnormal inputs still count.
-#if defined(__x86_64__)
-static uint32_t flush_to_zero(void) {
-    const uint32_t before = __builtin_ia32_stmxcsr();
-    __builtin_ia32_ldmxcsr(before | 0x8000);
-    return before;
-}
-static void restore(uint32_t before) { __builtin_ia32_ldmxcsr(before); }
-#else
-static uint32_t flush_to_zero(void) { return 0; }
-static void restore(uint32_t before) { (void)before; }
-#endif
-
 void ring_attention_walk(const ring_attention_call *call, const ring_tile_steps *steps) {
-    const uint32_t before = flush_to_zero();
+    const uint32_t before = ring_flush_to_zero();
     uint8_t *scratch = call->scratch;
     ring_strip strip = {
         .head_dim = call->head_dim,
@@ -175,5 +161,5 @@ void ring_attention_walk(const ring_attention_call *call, const ring_tile_steps 
     };
     for (int64_t row = 0; row < call->rows; row += RING_QUERY_TILE)
         walk_keys(call, steps, &strip, row, min64(row + RING_QUERY_TILE, call->rows));
-    restore(before);
+    ring_restore_control(before);
 }

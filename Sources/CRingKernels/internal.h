@@ -79,12 +79,15 @@ void ring_attend_scalar(const ring_attention_call *call);
 void ring_attend_avx2(const ring_attention_call *call);
 void ring_attend_avx512(const ring_attention_call *call);
 void ring_attend_avx512bf16(const ring_attention_call *call);
+void ring_attend_amx(const ring_attention_call *call);
 extern const ring_tile_steps ring_steps_avx512_f32;
 
 double ring_peak_f32_scalar(int64_t rounds);
 double ring_peak_f32_avx2(int64_t rounds);
 double ring_peak_f32_avx512(int64_t rounds);
 double ring_peak_bf16_avx512bf16(int64_t rounds);
+double ring_peak_bf16_amx(int64_t rounds);
+int ring_tiles_permitted(void);
 
 #define RING_DECLARE_ELEMENTWISE(isa)                                                                                  \
     void ring_rms_norm_##isa(const float *x, int64_t x_stride, int64_t rows, int64_t groups, int64_t columns,          \
@@ -132,5 +135,19 @@ static inline uint16_t ring_round_bf16(float value) {
     uint32_t quiet = (bits >> 16) | 0x40;
     return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? quiet : rounded);
 }
+
+// Peaked attention makes most weights subnormal, and multiplying those costs a microcode assist each: results below
+// 2^-126 become zero while a call runs, 38 orders of magnitude under a row's largest weight. Subnormal inputs still count.
+#if defined(__x86_64__)
+static inline uint32_t ring_flush_to_zero(void) {
+    const uint32_t before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(before | 0x8000);
+    return before;
+}
+static inline void ring_restore_control(uint32_t before) { __builtin_ia32_ldmxcsr(before); }
+#else
+static inline uint32_t ring_flush_to_zero(void) { return 0; }
+static inline void ring_restore_control(uint32_t before) { (void)before; }
+#endif
 
 #endif

@@ -23,6 +23,8 @@ static const ring_kernel_table table_avx512 =
     RING_TABLE(avx512, avx512, ring_peak_f32_avx512, ring_peak_f32_avx512, RING_ISA_AVX512);
 static const ring_kernel_table table_avx512bf16 =
     RING_TABLE(avx512bf16, avx512, ring_peak_f32_avx512, ring_peak_bf16_avx512bf16, RING_ISA_AVX512BF16);
+static const ring_kernel_table table_amx =
+    RING_TABLE(amx, avx512, ring_peak_f32_avx512, ring_peak_bf16_amx, RING_ISA_AMX);
 #endif
 
 // __builtin_cpu_supports also asks whether the operating system saves the wide registers (XGETBV).
@@ -34,7 +36,9 @@ const ring_kernel_table *ring_kernels(ring_isa isa) {
                     && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     if (isa == RING_ISA_AVX2) return avx2 ? &table_avx2 : NULL;
     if (isa == RING_ISA_AVX512) return avx512 ? &table_avx512 : NULL;
-    if (isa == RING_ISA_AVX512BF16) return avx512 && __builtin_cpu_supports("avx512bf16") ? &table_avx512bf16 : NULL;
+    const int bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+    if (isa == RING_ISA_AVX512BF16) return bf16 ? &table_avx512bf16 : NULL;
+    if (isa == RING_ISA_AMX) return bf16 && ring_tiles_permitted() ? &table_amx : NULL;
 #endif
     return isa == RING_ISA_SCALAR ? &table_scalar : NULL;
 }

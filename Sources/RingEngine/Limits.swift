@@ -5,8 +5,8 @@ public enum EngineLimits {
     /// Most compute threads in one worker: one NUMA domain's cores, with room.
     public static let threads = 512
     /// Query rows that one compute task takes. More rows reuse a KV block more often, fewer balance better and let the
-    /// engine thread look at the transport sooner (a task of 96 rows over 32k keys of 128 dims is about 5 ms).
-    public static let taskRows = 96
+    /// engine thread look at the transport sooner (a task of 256 rows over 32k keys of 128 dims is 8 to 30 ms).
+    public static let taskRows = 256
     /// Bytes in one piece of a ring message. Smaller pieces cost a header and an acknowledgement each, larger ones
     /// make a damaged piece dearer to send again.
     public static let pieceBytes = 8 << 20

@@ -25,7 +25,8 @@ public struct AttentionBenchmark: Hashable, Sendable {
         /// 2 x (headDim + valueDim) operations for each visible pair of query and key, / 1e9 / seconds.
         public let gflops: Double
         /// Register-only multiply-adds on all threads, measured in short bursts between the pieces of the attention, so
-        /// that a change of clock or a busy neighbour strikes both: VDPBF16PS for bf16 under avx512bf16, else f32.
+        /// that a change of clock or a busy neighbour strikes both: TDPBF16PS for bf16 under amx, VDPBF16PS under avx512bf16,
+        /// else f32.
         public let peakGflops: Double
         /// gflops / peakGflops.
         public let peakFraction: Double
@@ -59,7 +60,7 @@ public struct AttentionBenchmark: Hashable, Sendable {
     public func run(_ kernels: Kernels) throws(KernelError) -> Result {
         try check()
         let work = try BenchmarkWork(self)
-        let burst = Int(max(kernels.peakRate(of: element, rounds: 2000) * Self.burstSeconds / Self.operationsPerRound, 100))
+        let burst = Self.burstRounds(kernels, element)
         let operations = visiblePairs * 2 * Double(headDim + valueDim)
         var results: [Result] = []
         for _ in 0..<repeats {
@@ -78,7 +79,13 @@ public struct AttentionBenchmark: Hashable, Sendable {
     }
 
     private static let burstSeconds = 0.002
-    private static let operationsPerRound = 1000.0  // roughly; only sizes the bursts
+
+    /// Rounds of the peak that take about as long as a burst should.
+    private static func burstRounds(_ kernels: Kernels, _ element: ElementType) -> Int {
+        let start = MonotonicClock.now
+        _ = kernels.peakRate(of: element, rounds: 2000)
+        return max(Int(2000 * burstSeconds / max(MonotonicClock.now - start, 1e-9)), 100)
+    }
 
     private func check() throws(KernelError) {
         for (what, value) in [

@@ -11,6 +11,8 @@ public enum InstructionSet: String, CaseIterable, Hashable, Sendable, Comparable
     case avx512
     /// AVX-512 with BF16 (VDPBF16PS).
     case avx512bf16
+    /// AVX-512 with BF16, and AMX tiles of bf16.
+    case amx
 
     /// Whether this CPU and its operating system can run it.
     public var isSupported: Bool { unsafe ring_kernels(code) != nil }
@@ -27,6 +29,7 @@ public enum InstructionSet: String, CaseIterable, Hashable, Sendable, Comparable
         case .avx2: .RING_ISA_AVX2
         case .avx512: .RING_ISA_AVX512
         case .avx512bf16: .RING_ISA_AVX512BF16
+        case .amx: .RING_ISA_AMX
         }
     }
 }

@@ -21,16 +21,18 @@ import Glibc
     /// as unset).
     ///
     /// A CPU may have BF16 instructions that are slower than widening to f32: Sapphire Rapids does one VDPBF16PS every
-    /// two cycles, half of its f32 multiply-add rate, Zen 4 and 5 do twice theirs. So the choice between the two widest
-    /// sets is measured, in less than a millisecond.
+    /// two cycles, half of its f32 multiply-add rate, Zen 4 and 5 do twice theirs; and tiles may be there without being
+    /// fast. So a set with BF16 is measured before it is chosen, in a few milliseconds.
     public static func selected(override name: String? = nil) throws(KernelError) -> Kernels {
         if let name, !name.isEmpty {
             guard let set = InstructionSet(rawValue: name) else { throw .unknownInstructionSet(name) }
             return try Kernels(set)
         }
-        let best = try Kernels(InstructionSet.supported.max() ?? .scalar)
-        guard best.instructionSet == .avx512bf16 else { return best }
-        return best.dotSpeedup < KernelLimits.dotSpeedupMin ? try Kernels(.avx512) : best
+        for set in InstructionSet.supported.reversed() {
+            let kernels = try Kernels(set)
+            if set < .avx512bf16 || kernels.dotSpeedup >= KernelLimits.dotSpeedupMin { return kernels }
+        }
+        return try Kernels(.scalar)
     }
 
     /// The kernels that the environment asks for: `RINGMASTER_ISA`, else the fastest.
@@ -47,7 +49,7 @@ import Glibc
     }
 
     /// Floating-point operations a second of the multiply-add that serves `element`, on the calling thread, measured over
-    /// `rounds` rounds of register arithmetic (some hundred operations a round).
+    /// `rounds` rounds of register arithmetic (some hundred operations a round; with tiles some ten thousand).
     public func peakRate(of element: ElementType, rounds: Int) -> Double {
         let start = MonotonicClock.now
         let operations = unsafe element == .f32 ? table.pointee.peak_f32(Int64(rounds)) : table.pointee.peak_bf16(Int64(rounds))

@@ -29,6 +29,7 @@ typedef enum __attribute__((enum_extensibility(closed))) ring_isa : int32_t {
     RING_ISA_AVX2 = 1,
     RING_ISA_AVX512 = 2,
     RING_ISA_AVX512BF16 = 3,
+    RING_ISA_AMX = 4, // AVX-512 BF16 and the tile unit's bf16 multiplication
 } ring_isa;
 
 // Keys [first, end) of a run, counted from its key 0. Empty when first >= end.
@@ -98,7 +99,8 @@ typedef struct ring_kernel_table {
     double (*peak_bf16)(int64_t rounds);
 } ring_kernel_table;
 
-// The table of an instruction set, or NULL when this CPU or its operating system lacks it.
+// The table of an instruction set, or NULL when this CPU or its operating system lacks it. Asking for AMX asks Linux to give this
+// process the tile registers, which threads started before and after may then use.
 const ring_kernel_table *_Nullable ring_kernels(ring_isa isa);
 
 // --- packing: rows -> KV blocks
