@@ -5,8 +5,10 @@
 // tile unit works on the scores of the next: a step of its multiplications stands in the instruction stream after every few rows
 // of softmax, near enough for both units to be busy at once. The values of four blocks then go onto the accumulator together.
 //
-// Weights are relative to a reference that follows the row's maximum only when that has outgrown it by 2^8, and then by a whole
-// power of two, so that what was weighed before is shrunk without rounding. Subnormals count as zero (TDPBF16PS).
+// A weight goes to the tile unit as two bf16 values, its upper 8 bits and what is left of it, so that it keeps 16 bits: with one, a
+// vote over a whole context can be lost to rounding. Weights are relative to a reference that follows the row's maximum only when
+// that has outgrown it by 2^8, and then by a whole power of two, so that what was weighed before is shrunk without rounding.
+// Subnormals count as zero (TDPBF16PS).
 #if defined(__x86_64__)
 #include "tiles.h"
 
@@ -39,7 +41,8 @@ enum {
     AMX_SCORE_OFFSET = ACC_OFFSET + QUERY_TILE * (RING_DIM_MAX * 4 + PAD),
     AMX_WEIGHT_OFFSET = AMX_SCORE_OFFSET + 2 * SCORE_BYTES,
 };
-_Static_assert(AMX_WEIGHT_OFFSET + STRIP * WEIGHT_STRIDE * 2 <= RING_ATTENTION_SCRATCH_BYTES, "scratch holds a query tile");
+enum { LOWER_WEIGHTS = STRIP * WEIGHT_STRIDE }; // where the lower parts start
+_Static_assert(AMX_WEIGHT_OFFSET + 2 * LOWER_WEIGHTS * 2 <= RING_ATTENTION_SCRATCH_BYTES, "scratch holds a query tile");
 
 // A query tile on its way past the keys.
 typedef struct amx_walk {
@@ -48,7 +51,7 @@ typedef struct amx_walk {
     uint16_t *queries;  // [QUERY_TILE][q_stride]
     float *acc;         // [QUERY_TILE][acc_stride]
     float *scores[2];   // [STRIP][SCORE_STRIDE]
-    uint16_t *weights;  // [STRIP][WEIGHT_STRIDE]
+    uint16_t *weights;  // [2][STRIP][WEIGHT_STRIDE], upper and lower parts
     float exponent_scale;
     int64_t first_row;  // of the call
     int32_t rows;
@@ -119,15 +122,25 @@ RING_TEMPLATE void next_score_step(score_steps *steps) {
 
 // --- weights
 
-// 2^t by the polynomial of the least relative error on [0, 1), 2.6e-6: far below what rounding the weight to bf16 costs. -inf gives
-// 0 here, so `follow` looks for it.
-RING_TEMPLATE __m512 exp2_short(__m512 t) {
+// 2^t by the polynomial of the least relative error on [0, 1), 7.5e-8. -inf gives 0 here, so `follow` looks for it.
+RING_TEMPLATE __m512 exp2_floor(__m512 t) {
     const __m512 r = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.0135341678f), r, _mm512_set1_ps(0.0520114601f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.241442755f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.693003833f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.00000262f));
+    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.00187757669f), r, _mm512_set1_ps(0.00898933969f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.0558263175f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.240153611f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.693153083f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.99999994f));
     return _mm512_scalef_ps(p, t);
+}
+
+// Two vectors of weights in order of their keys: what bf16 holds of them by cutting off, and the rest, rounded.
+RING_TEMPLATE void store_parts(uint16_t *out, __m512 first, __m512 second) {
+    const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);
+    const __m512 first_high = _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(first), upper));
+    const __m512 second_high = _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(second), upper));
+    _mm512_storeu_si512(out, (__m512i)_mm512_cvtne2ps_pbh(second_high, first_high));
+    const __m512bh rest = _mm512_cvtne2ps_pbh(_mm512_sub_ps(second, second_high), _mm512_sub_ps(first, first_high));
+    _mm512_storeu_si512(out + LOWER_WEIGHTS, (__m512i)rest);
 }
 
 // The strip row's reference grows to `grown` or a little less, a whole power of two away from where it was, and with it shrink the
@@ -146,11 +159,13 @@ static __attribute__((noinline)) void raise_reference(amx_walk *walk, const meet
     for (int32_t column = 0; column < walk->call->value_dim; column += 16)
         _mm512_storeu_ps(acc + column, _mm512_mul_ps(_mm512_loadu_ps(acc + column), shrink));
     walk->sum[row] *= _mm512_cvtss_f32(shrink);
-    uint16_t *weights = walk->weights + i * WEIGHT_STRIDE;
-    for (int32_t key = 0; key < block->key - block->tile; key += 16) {
-        const __m512i wide = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(weights + key))), 16);
-        const __m256bh narrow = _mm512_cvtneps_pbh(_mm512_mul_ps(_mm512_castsi512_ps(wide), shrink));
-        _mm256_storeu_si256((__m256i *)(weights + key), (__m256i)narrow);
+    for (int part = 0; part < 2; part++) {
+        uint16_t *weights = walk->weights + part * LOWER_WEIGHTS + i * WEIGHT_STRIDE;
+        for (int32_t key = 0; key < block->key - block->tile; key += 16) {
+            const __m512i wide = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(weights + key))), 16);
+            const __m256bh narrow = _mm512_cvtneps_pbh(_mm512_mul_ps(_mm512_castsi512_ps(wide), shrink));
+            _mm256_storeu_si256((__m256i *)(weights + key), (__m256i)narrow);
+        }
     }
 }
 
@@ -182,12 +197,12 @@ RING_TEMPLATE __m512 weigh(const int masked, amx_walk *walk, const meeting *bloc
 #pragma clang loop unroll(full)
     for (int j = 0; j < 4; j++) {
         const __mmask16 lanes = masked ? (__mmask16)(seen >> 16 * j) : 0xffff;
-        scores[j] = exp2_short(_mm512_fmsub_ps(scores[j], scale, reference));
+        scores[j] = exp2_floor(_mm512_fmsub_ps(scores[j], scale, reference));
         if (masked) scores[j] = _mm512_maskz_mov_ps(lanes, scores[j]);
     }
     uint16_t *out = walk->weights + i * WEIGHT_STRIDE + (block->key - block->tile);
-    _mm512_storeu_si512(out, (__m512i)_mm512_cvtne2ps_pbh(scores[1], scores[0]));
-    _mm512_storeu_si512(out + 32, (__m512i)_mm512_cvtne2ps_pbh(scores[3], scores[2]));
+    store_parts(out, scores[0], scores[1]);
+    store_parts(out + 32, scores[2], scores[3]);
     return _mm512_add_ps(_mm512_add_ps(scores[0], scores[1]), _mm512_add_ps(scores[2], scores[3]));
 }
 
@@ -220,7 +235,8 @@ static void add_values(const amx_walk *walk, const meeting *last) {
     const int64_t skipped = last->any.first > last->tile ? (last->any.first - last->tile) / RING_BLOCK_TOKENS * RING_BLOCK_TOKENS : 0;
     const int64_t end = last->key - last->tile + last->keys;
     const uint8_t *pages = call->kv + last->tile / RING_BLOCK_TOKENS * call->block_stride + call->v_offset;
-    for (int32_t i = last->rows; i < (two ? STRIP : TILE_ROWS); i++) memset(walk->weights + i * WEIGHT_STRIDE, 0, KEY_TILE * 2);
+    for (int32_t i = last->rows; i < (two ? STRIP : TILE_ROWS); i++)
+        for (int part = 0; part < 2; part++) memset(walk->weights + part * LOWER_WEIGHTS + i * WEIGHT_STRIDE, 0, KEY_TILE * 2);
     float *acc = walk->acc + last->row * walk->acc_stride;
     for (int64_t column = 0; column < call->value_dim; column += 32, acc += 32) {
         const int wide = column + 32 <= call->value_dim;
@@ -233,16 +249,17 @@ static void add_values(const amx_walk *walk, const meeting *last) {
             const uint8_t *b = pages + key / RING_BLOCK_TOKENS * call->block_stride + key % RING_BLOCK_TOKENS / 2 * v_bytes + column * 4;
             const uint16_t *a = walk->weights + key;
             _tile_loadd(6, b, v_bytes);
-            _tile_loadd(4, a, w_bytes);
-            _tile_dpbf16ps(0, 4, 6);
-            if (wide) {
-                _tile_loadd(7, b + TILE_BYTES, v_bytes);
-                _tile_dpbf16ps(1, 4, 7);
+            if (wide) _tile_loadd(7, b + TILE_BYTES, v_bytes);
+#pragma clang loop unroll(full)
+            for (int part = 0; part < 2; part++, a += LOWER_WEIGHTS) {
+                _tile_loadd(4, a, w_bytes);
+                _tile_dpbf16ps(0, 4, 6);
+                if (wide) _tile_dpbf16ps(1, 4, 7);
+                if (!two) continue;
+                _tile_loadd(5, a + TILE_ROWS * WEIGHT_STRIDE, w_bytes);
+                _tile_dpbf16ps(2, 5, 6);
+                if (wide) _tile_dpbf16ps(3, 5, 7);
             }
-            if (!two) continue;
-            _tile_loadd(5, a + TILE_ROWS * WEIGHT_STRIDE, w_bytes);
-            _tile_dpbf16ps(2, 5, 6);
-            if (wide) _tile_dpbf16ps(3, 5, 7);
         }
         _tile_stored(0, acc, acc_bytes);
         if (wide) _tile_stored(1, acc + 16, acc_bytes);

@@ -21,15 +21,14 @@ import Glibc
     /// as unset).
     ///
     /// A CPU may have BF16 instructions that are slower than widening to f32: Sapphire Rapids does one VDPBF16PS every
-    /// two cycles, half of its f32 multiply-add rate, Zen 4 and 5 do twice theirs. So a set with BF16 is measured
-    /// before it is chosen, in less than a millisecond. AMX is not chosen unless it is named: it rounds softmax weights to bf16,
-    /// after which a vote over a whole context can come out wrong.
+    /// two cycles, half of its f32 multiply-add rate, Zen 4 and 5 do twice theirs; and tiles may be there
+    /// without being fast. So a set with BF16 is measured before it is chosen, in a few milliseconds.
     public static func selected(override name: String? = nil) throws(KernelError) -> Kernels {
         if let name, !name.isEmpty {
             guard let set = InstructionSet(rawValue: name) else { throw .unknownInstructionSet(name) }
             return try Kernels(set)
         }
-        for set in InstructionSet.supported.reversed() where set != .amx {
+        for set in InstructionSet.supported.reversed() {
             let kernels = try Kernels(set)
             if set < .avx512bf16 || kernels.dotSpeedup >= KernelLimits.dotSpeedupMin { return kernels }
         }
