@@ -81,6 +81,10 @@ void ring_attend_avx512(const ring_attention_call *call);
 void ring_attend_avx512bf16(const ring_attention_call *call);
 void ring_attend_amx(const ring_attention_call *call);
 extern const ring_tile_steps ring_steps_avx512_f32;
+// Decode where no path of its own pays.
+#define ring_decode_scalar ring_attend_scalar
+#define ring_decode_avx2 ring_attend_avx2
+void ring_decode_avx512(const ring_attention_call *call);
 
 double ring_peak_f32_scalar(int64_t rounds);
 double ring_peak_f32_avx2(int64_t rounds);

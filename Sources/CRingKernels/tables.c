@@ -6,7 +6,8 @@
 
 #define RING_TABLE(attention, elementwise, f32, bf16, isa_value)                                                       \
     {                                                                                                                  \
-        .isa = isa_value, .attend = ring_attend_##attention, .rms_norm = ring_rms_norm_##elementwise,                  \
+        .isa = isa_value, .attend = ring_attend_##attention, .decode = ring_decode_##elementwise,                       \
+        .rms_norm = ring_rms_norm_##elementwise,                                                                       \
         .silu_multiply = ring_silu_multiply_##elementwise, .add = ring_add_##elementwise,                              \
         .add_bias = ring_add_bias_##elementwise, .widen = ring_widen_##elementwise,                                    \
         .narrow_bf16 = ring_narrow_bf16_##elementwise, .gemv = ring_gemv_##elementwise,                                \

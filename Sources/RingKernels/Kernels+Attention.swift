@@ -22,7 +22,7 @@ extension Kernels {
     /// - causal: a key is visible iff its position is not after the query's. Invisible tiles cost nothing.
     /// - scale: > 0, usually 1 / sqrt(headDim); applied to the f32 score.
     ///
-    /// For decode, pass the query heads of a group as rows and `causal: false`.
+    /// One token has a path of its own, which reads the blocks faster: `decode`.
     public func attend(
         queries: FloatRows, firstPosition: Int, keys: KVBlocks, kvHead: Int, causal: Bool, scale: Float, into state: AttentionState,
         scratch: AttentionScratch,

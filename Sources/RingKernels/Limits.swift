@@ -13,6 +13,8 @@ public enum KernelLimits {
     public static let dimensionStep = 8
     /// Most query rows of one call whose rows see different keys: 16 KiB of spans beside the scratch of a thread.
     public static let spanRows = 1024
+    /// Most query rows of one call of decoding: their packed queries, weights and sums stay in L1.
+    public static let decodeRows = Int(RING_DECODE_ROWS)
     /// Bytes of scratch that one thread needs for attention.
     public static let attentionScratchBytes = Int(RING_ATTENTION_SCRATCH_BYTES)
     /// bf16 dot products must beat f32 multiply-adds by this factor to be chosen. Raising it prefers widening, which rounds

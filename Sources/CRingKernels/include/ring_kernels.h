@@ -67,12 +67,15 @@ typedef struct ring_attention_call {
     void *scratch;          // RING_ATTENTION_SCRATCH_BYTES, 64-byte aligned, one a thread
 } ring_attention_call;
 
-enum { RING_ATTENTION_SCRATCH_BYTES = 640 * 1024 };
+enum { RING_ATTENTION_SCRATCH_BYTES = 640 * 1024, RING_DECODE_ROWS = 16 };
 
 // Functions that differ by instruction set. Rows are `stride` floats apart.
 typedef struct ring_kernel_table {
     ring_isa isa;
     void (*attend)(const ring_attention_call *call);
+    // The same for the query heads of a KV head's group at one token: 1 ... RING_DECODE_ROWS rows that all see every key
+    // (`causal` and `spans` are not looked at). Made to read the blocks as fast as memory gives them.
+    void (*decode)(const ring_attention_call *call);
 
     // out = x / sqrt(mean(x^2) + epsilon) * weight, for `groups` runs of `columns` values in each row (one run for a
     // layer norm, one for each head for q/k norms). The mean is taken in double precision. In place is allowed.
@@ -102,6 +105,9 @@ typedef struct ring_kernel_table {
 // The table of an instruction set, or NULL when this CPU or its operating system lacks it. Asking for AMX asks Linux to give this
 // process the tile registers, which threads started before and after may then use.
 const ring_kernel_table *_Nullable ring_kernels(ring_isa isa);
+
+// The sum of `count` bytes read in order, eight at a time as words: a loop that waits for memory and nothing else.
+uint64_t ring_read_bytes(const void *bytes, int64_t count);
 
 // --- packing: rows -> KV blocks
 
