@@ -30,8 +30,15 @@ struct DecodeBuffers {
     let valueFloats: Int
     /// Tokens decoded so far; token t's KV is in growth block t / 64, which rank (t / 64) % world keeps.
     var tokens = 0
+    /// The keys this rank holds, in a fixed order: the prompt's, then those of decoded tokens. Kept, like all that follows, so
+    /// that a step allocates nothing.
+    private(set) var segments: [DecodeSegment] = []
+    private var promptSegments: Int?
     /// Running state of each segment of keys, [heads, valueDim]; grows with the context, never shrinks.
     private(set) var states: [AttentionState] = []
+    /// Every rank but this one.
+    let others: [Rank]
+    var completions: [Completion] = []
     /// Where a segment is normalised before it is merged.
     let merging: AttentionPartial
     var awaited = 0
@@ -40,6 +47,8 @@ struct DecodeBuffers {
     init<Wire: Transport & ~Copyable>(
         heads: Int, layout: KVLayout, world: WorldSize, registeredWith wire: inout Wire
     ) throws(EngineError) {
+        others = wire.world.ranks.filter { $0 != wire.rank }
+        completions.reserveCapacity(2 * world.count)
         queryFloats = heads * layout.headDim
         keyFloats = layout.kvHeads * layout.headDim
         valueFloats = layout.kvHeads * layout.valueDim
@@ -53,6 +62,25 @@ struct DecodeBuffers {
 }
 
 extension DecodeBuffers {
+    /// Lists the keys of `shard` and of `grown` decoded tokens in `segments`.
+    mutating func list(_ shard: ShardBlocks, grown: Int) {
+        let limit = EngineLimits.decodeTaskKeys
+        if let promptSegments {
+            segments.removeSubrange(promptSegments...)
+        } else {
+            for run in shard.runs {
+                for start in stride(from: 0, to: run.chunk.length, by: limit) {
+                    let block = run.firstBlock + start / KVLayout.blockTokens
+                    segments.append(DecodeSegment(growth: false, firstBlock: block, keyCount: min(limit, run.chunk.length - start)))
+                }
+            }
+            promptSegments = segments.count
+        }
+        for start in stride(from: 0, to: grown, by: limit) {
+            segments.append(DecodeSegment(growth: true, firstBlock: start / KVLayout.blockTokens, keyCount: min(limit, grown - start)))
+        }
+    }
+
     /// Makes sure that there are `count` segment states.
     mutating func makeStates(_ count: Int, heads: Int, valueDim: Int) throws(EngineError) {
         do throws(KernelError) {

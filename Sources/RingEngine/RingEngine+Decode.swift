@@ -27,10 +27,8 @@ extension RingEngine where Wire: ~Copyable {
         message.columns(0..<decode.queryFloats).copy(from: queries)
         message.columns(decode.queryFloats..<decode.queryFloats + decode.keyFloats).copy(from: keys)
         message.columns(decode.queryFloats + decode.keyFloats..<decode.queries.floatCount).copy(from: values)
-        let others = plan.world.ranks.filter { $0 != rank }
-        let tag = MessageTag(.queries, layer: layer, step: decode.tokens, piece: 0)
-        try announce(.attend, layer: layer, tag: tag, to: others)
-        for peer in others {
+        try announce(.attend, layer: layer, tag: MessageTag(.queries, layer: layer, step: decode.tokens, piece: 0))
+        for peer in decode.others {
             try post(
                 layer: layer, receive: decode.partials.block(peer.index), peer,
                 MessageTag(.partials, layer: layer, step: decode.tokens, piece: 0))
@@ -38,12 +36,12 @@ extension RingEngine where Wire: ~Copyable {
         let start = MonotonicClock.now()
         try attendLocally(layer: layer, message: message, slot: rank.index)
         let attended = MonotonicClock.now()
-        try awaitCompletions(2 * others.count, layer: layer)
+        try awaitCompletions(2 * decode.others.count, layer: layer)
         decode.seconds.compute += attended.seconds(since: start)
         decode.seconds.exposed += MonotonicClock.now().seconds(since: attended)
         // Always in rank order, so that the bits do not depend on who answered first.
         let total = decode.partials.floats(rank.index)
-        for peer in others {
+        for peer in decode.others {
             let other = decode.partials.floats(peer.index)
             if let head = partial(total).merge(partial(other)) {
                 throw .nonFinite(layer: layer, rank: peer, step: decode.tokens, position: plan.tokens + decode.tokens, head: head)
@@ -58,20 +56,20 @@ extension RingEngine where Wire: ~Copyable {
     /// Leader only: sends the others home.
     public mutating func finishDecoding() throws(EngineError) {
         precondition(rank == Self.leader, "\(rank) does not lead decoding")
-        let others = plan.world.ranks.filter { $0 != rank }
-        try announce(.finish, layer: 0, tag: MessageTag(.queries, layer: 0, step: decode.tokens, piece: 0), to: others)
-        try awaitCompletions(others.count, layer: 0, peersMayLeave: true)
+        try announce(.finish, layer: 0, tag: MessageTag(.queries, layer: 0, step: decode.tokens, piece: 0))
+        try awaitCompletions(decode.others.count, layer: 0, peersMayLeave: true)
     }
 
     /// Every other rank: answers until the leader is done; returns the tokens decoded.
     public mutating func followDecoding(progress: (Int) -> Void = { _ in }) throws(EngineError) -> Int {
         precondition(rank != Self.leader, "\(rank) leads decoding")
+        // The next order's place is made as soon as a partial is on its way, so that the order, which may follow at once, finds
+        // it; the partial's own completion is waited for together with that order.
+        try awaitOrder(layer: 0)
+        var completions = 1
         while true {
             for layer in 0..<store.layers {
-                try post(
-                    layer: layer, receive: decode.queries.block(0), Self.leader,
-                    MessageTag(.queries, layer: layer, step: decode.tokens, piece: 0))
-                try awaitCompletions(1, layer: layer)
+                try awaitCompletions(completions, layer: layer)
                 switch DecodeOrder(rawValue: decode.queries.header(0, DecodeHeader.order)) {
                 case .finish: return decode.tokens
                 case .attend: break
@@ -86,21 +84,29 @@ extension RingEngine where Wire: ~Copyable {
                 decode.seconds.compute += MonotonicClock.now().seconds(since: start)
                 let tag = MessageTag(.partials, layer: layer, step: decode.tokens, piece: 0)
                 try post(layer: layer, send: decode.partials.block(rank.index), Self.leader, tag)
-                try awaitCompletions(1, layer: layer)
+                let isLast = layer == store.layers - 1
+                if isLast { decode.tokens += 1 }
+                try awaitOrder(layer: isLast ? 0 : layer + 1)
+                completions = 2
             }
-            decode.tokens += 1
             progress(decode.tokens)
         }
+    }
+
+    /// Posts the receive of the leader's order for `layer` of the token that is next.
+    private mutating func awaitOrder(layer: Int) throws(EngineError) {
+        let tag = MessageTag(.queries, layer: layer, step: decode.tokens, piece: 0)
+        try post(layer: layer, receive: decode.queries.block(0), Self.leader, tag)
     }
 
     /// Seconds that decoding took on this rank.
     public var decodeSeconds: DecodeSeconds { decode.seconds }
 
-    private mutating func announce(_ order: DecodeOrder, layer: Int, tag: MessageTag, to others: [Rank]) throws(EngineError) {
+    private mutating func announce(_ order: DecodeOrder, layer: Int, tag: MessageTag) throws(EngineError) {
         decode.queries.setHeader(0, DecodeHeader.order, to: order.rawValue)
         decode.queries.setHeader(0, DecodeHeader.layer, to: layer)
         decode.queries.setHeader(0, DecodeHeader.step, to: decode.tokens)
-        for peer in others { try post(layer: layer, send: decode.queries.block(0), peer, tag) }
+        for peer in decode.others { try post(layer: layer, send: decode.queries.block(0), peer, tag) }
     }
 
     /// Appends the new key and value if this rank keeps them, attends, and leaves the partial in `slot`.
@@ -115,15 +121,17 @@ extension RingEngine where Wire: ~Copyable {
                 throw .nonFinite(layer: layer, rank: rank, step: decode.tokens, position: plan.tokens + decode.tokens, head: 0)
             }
         }
-        let segments = decodeSegments()
-        try decode.makeStates(max(segments.count, 1), heads: heads, valueDim: layout.valueDim)
-        let states = Array(decode.states.prefix(max(segments.count, 1)))
+        decode.list(shard, grown: grownTokens(decode.tokens + 1))
+        try decode.makeStates(max(decode.segments.count, 1), heads: heads, valueDim: layout.valueDim)
         let queries = message.columns(0..<decode.queryFloats).split(into: heads)
         let work = DecodeWork(
-            segments: segments, states: states, queries: queries, prompt: store.prompt(layer: layer), growth: growth, heads: heads,
-            scale: scale, kernels: kernels, scratch: scratch)
-        for state in states { state.reset() }
-        pool.forEach(segments.count * layout.kvHeads) { task, thread in work.run(task: task, thread: thread) }
+            segments: decode.segments, states: decode.states, queries: queries, prompt: store.prompt(layer: layer), growth: growth,
+            heads: heads, scale: scale, kernels: kernels, scratch: scratch)
+        if work.keyCount * layout.tokenByteCount <= EngineLimits.decodeAloneBytes {
+            for task in 0..<work.taskCount { work.run(task: task, thread: 0) }
+        } else {
+            pool.forEach(work.taskCount) { task, thread in work.run(task: task, thread: thread) }
+        }
         if let head = work.collect(into: partial(decode.partials.floats(slot)), through: decode.merging) {
             throw .nonFinite(layer: layer, rank: rank, step: decode.tokens, position: plan.tokens + decode.tokens, head: head)
         }
@@ -133,23 +141,6 @@ extension RingEngine where Wire: ~Copyable {
     private func partial(_ message: FloatRows) -> AttentionPartial {
         let width = heads * layout.valueDim
         return AttentionPartial(out: message.columns(0..<width).split(into: heads), logSumExp: message.columns(width..<width + heads))
-    }
-
-    /// The keys this rank holds now, in a fixed order.
-    private func decodeSegments() -> [DecodeSegment] {
-        var segments: [DecodeSegment] = []
-        let limit = EngineLimits.decodeTaskKeys
-        for run in shard.runs {
-            for start in stride(from: 0, to: run.chunk.length, by: limit) {
-                let block = run.firstBlock + start / KVLayout.blockTokens
-                segments.append(DecodeSegment(growth: false, firstBlock: block, keyCount: min(limit, run.chunk.length - start)))
-            }
-        }
-        let grown = grownTokens(decode.tokens + 1)
-        for start in stride(from: 0, to: grown, by: limit) {
-            segments.append(DecodeSegment(growth: true, firstBlock: start / KVLayout.blockTokens, keyCount: min(limit, grown - start)))
-        }
-        return segments
     }
 
     /// Of the first `count` decoded tokens, how many this rank keeps. They fill its growth blocks without a gap.
@@ -172,6 +163,9 @@ struct DecodeWork: Sendable {
     let kernels: Kernels
     let scratch: [AttentionScratch]
 
+    var taskCount: Int { segments.count * prompt.layout.kvHeads }
+    var keyCount: Int { segments.reduce(0) { $0 + $1.keyCount } }
+
     /// The query heads that share a KV head are the rows of one call: each block is read once for all of them.
     func run(task: Int, thread: Int) {
         let kvHeads = prompt.layout.kvHeads
@@ -180,15 +174,16 @@ struct DecodeWork: Sendable {
         let rows = kvHead * group..<(kvHead + 1) * group
         let source = segment.growth ? growth : prompt
         let keys = source.run(firstBlock: segment.firstBlock, tokens: segment.keyCount, at: 0)
-        kernels.attend(
-            queries: queries.rows(rows), firstPosition: 0, keys: keys, kvHead: kvHead, causal: false, scale: scale,
-            into: states[task / kvHeads].rows(rows), scratch: scratch[thread])
+        let state = states[task / kvHeads].rows(rows)
+        state.reset()
+        kernels.decode(queries: queries.rows(rows), keys: keys, kvHead: kvHead, scale: scale, into: state, scratch: scratch[thread])
     }
 
     /// Merges the segments in order into `total`, each through `partial`; returns a head that is not finite.
     func collect(into total: AttentionPartial, through partial: AttentionPartial) -> Int? {
+        if segments.isEmpty { states[0].reset() }
         if let bad = states[0].finish(into: total) { return bad }
-        for state in states.dropFirst() {
+        for state in states[..<segments.count].dropFirst() {
             if let bad = state.finish(into: partial) { return bad }
             if let bad = total.merge(partial) { return bad }
         }

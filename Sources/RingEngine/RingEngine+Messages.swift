@@ -1,4 +1,5 @@
 // Small messages of decoding: post, with patience for a full transport, and wait for a number of completions.
+import Glibc
 import RingCore
 import RingTransport
 
@@ -26,27 +27,32 @@ extension RingEngine where Wire: ~Copyable {
         }
     }
 
-    /// Waits until `count` posted messages have completed, early ones included. With `peersMayLeave`, a peer that owes
+    /// Waits until `count` posted messages have completed, early ones included. Looks again and again for a moment before it
+    /// sleeps: being woken costs more than a small message takes. With `peersMayLeave`, a peer that owes
     /// nothing any more may be gone already.
     mutating func awaitCompletions(_ count: Int, layer: Int, peersMayLeave: Bool = false) throws(EngineError) {
         decode.awaited += count
-        var completions: [Completion] = []
         let limit = patienceSeconds
         var last = MonotonicClock.now()
         while decode.awaited > 0 {
             if isCancelled() { throw .cancelled }
-            completions.removeAll(keepingCapacity: true)
-            if wire.poll(into: &completions) == 0 {
+            decode.completions.removeAll(keepingCapacity: true)
+            if wire.poll(into: &decode.completions) == 0 {
                 if !peersMayLeave, let lost = wire.lostPeers.first {
                     throw .lost(lost, layer: layer, step: decode.tokens, reason: wire.lossReason(of: lost) ?? "connection lost")
                 }
                 let waited = MonotonicClock.now().seconds(since: last)
+                if waited < EngineLimits.decodeSpinSeconds {
+                    // The transport's thread may be waiting for this very core.
+                    sched_yield()
+                    continue
+                }
                 if waited > limit { throw .stalled(layer: layer, step: decode.tokens, seconds: waited) }
                 _ = wire.wait(atMost: .milliseconds(50))
                 continue
             }
             last = MonotonicClock.now()
-            for completion in completions {
+            for completion in decode.completions {
                 switch completion.outcome {
                 case .sent, .received: decode.awaited -= 1
                 case .lost where peersMayLeave: decode.awaited -= 1
@@ -61,13 +67,12 @@ extension RingEngine where Wire: ~Copyable {
 
     /// Returns when every rank has called it, so that nobody closes a connection that somebody still reads.
     public mutating func barrier() throws(EngineError) {
-        let others = plan.world.ranks.filter { $0 != rank }
-        for peer in others {
+        for peer in decode.others {
             try post(layer: 0, receive: decode.barrier.block(peer.index), peer, MessageTag(.probe, layer: 0, step: 0, piece: 0))
         }
-        for peer in others {
+        for peer in decode.others {
             try post(layer: 0, send: decode.barrier.block(rank.index), peer, MessageTag(.probe, layer: 0, step: 0, piece: 0))
         }
-        try awaitCompletions(2 * others.count, layer: 0, peersMayLeave: true)
+        try awaitCompletions(2 * decode.others.count, layer: 0, peersMayLeave: true)
     }
 }
