@@ -29,6 +29,7 @@ extension Coordinator {
             totals.tokensGenerated += 1
             emit(.token(index: place, id: id), of: index, now, &directives)
         case .finished(_, let summary):
+            if jobs[index].places[rank].summary == nil { count(summary.ringSteps ?? []) }
             jobs[index].places[rank].summary = summary
             let summaries = jobs[index].places.compactMap(\.summary)
             guard summaries.count == jobs[index].places.count else { return }
@@ -41,6 +42,13 @@ extension Coordinator {
             let message = "\(jobs[index].describe(rank)) gave the job up \(jobs[index].whereabouts(of: rank)) without being told to"
             end(index, Failure(.internalError, message, rank: rank), now, &directives)
         }
+    }
+
+    /// Counts a rank's ring steps, no more of them than a rank may tell.
+    private mutating func count(_ steps: [RingStepFigures]) {
+        var ring = totals.ring ?? RingTotals()
+        for figures in steps.prefix(ControlLimits.stepFigures) { ring.add(figures) }
+        totals.ring = ring
     }
 
     private mutating func noteReady(_ index: Int, _ rank: Int, _ now: Moment, _ directives: inout [Directive]) {

@@ -30,6 +30,11 @@ public enum ControlLimits {
     public static let progressCount = 1 << 40
     /// Most seconds that a worker is believed to have computed in one run: thirty years.
     public static let progressSeconds = 1e9
+    /// Most entries of ring steps that the summaries of one job hold, over all ranks, each some 250 bytes of the line that tells its end. A
+    /// ring of up to 64 ranks has one a step; in a larger one an entry stands for several steps.
+    public static let stepFigures = 4096
+    /// Most bytes or operations that one entry of ring steps is taken for.
+    public static let stepCount = 1 << 50
     /// Most stop tokens in one specification.
     public static let stopTokens = 64
 }

@@ -119,6 +119,40 @@ public struct WorkerView: Hashable, Sendable, Codable {
     }
 }
 
+/// What rings have cost since the coordinator started: of ranks that were through with their run.
+public struct RingTotals: Hashable, Sendable, Codable {
+    /// Ring steps of ranks, a trip round the ring having as many as ranks.
+    public var steps = 0
+    /// Seconds of ranks under the attention of ring steps.
+    public var computeSeconds = 0.0
+    /// Seconds in which ranks computed nothing because keys and values had not come.
+    public var exposedSeconds = 0.0
+    /// Payload bytes that ranks sent on.
+    public var bytesSent = 0
+    /// Floating-point operations of the attention.
+    public var flops = 0.0
+
+    /// Nothing yet.
+    public init() {}
+
+    /// Adds what a rank has said, as far as it can be believed.
+    mutating func add(_ figures: RingStepFigures) {
+        func seconds(_ value: Double) -> Double { value > 0 ? min(value, ControlLimits.progressSeconds) : 0 }
+        func count(_ value: Int) -> Int { min(max(value, 0), ControlLimits.stepCount) }
+        let (passes, places) = (min(count(figures.passes), Limits.layers), min(count(figures.steps), Limits.ranks))
+        steps = Self.sum(steps, passes * places)
+        computeSeconds += seconds(figures.computeSeconds)
+        exposedSeconds += seconds(figures.exposedSeconds)
+        bytesSent = Self.sum(bytesSent, count(figures.bytesSent))
+        if figures.flops > 0 { flops += min(figures.flops, 1e24) }
+    }
+
+    private static func sum(_ left: Int, _ right: Int) -> Int {
+        let (sum, overflow) = left.addingReportingOverflow(right)
+        return overflow ? .max : sum
+    }
+}
+
 /// What has happened since the coordinator started. Counts never go down.
 public struct ClusterTotals: Hashable, Sendable, Codable {
     /// Jobs taken in.
@@ -139,6 +173,8 @@ public struct ClusterTotals: Hashable, Sendable, Codable {
     public var tokensGenerated = 0
     /// Tokens dealt to the ranks of runs that were placed.
     public var promptTokens = 0
+    /// What rings have cost; a coordinator that does not count it leaves it out.
+    public var ring: RingTotals?
 }
 
 /// What can be asked about the cluster as a whole.

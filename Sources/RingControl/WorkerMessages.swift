@@ -114,6 +114,39 @@ public struct WorkerProgress: Hashable, Sendable {
     }
 }
 
+/// What some ring steps cost one rank, over all layers.
+public struct RingStepFigures: Hashable, Sendable, Codable {
+    /// The first of the steps, counted from zero.
+    public var step: Int
+    /// How many steps in a row these are: one, where the ring is not so large that they would be too many to tell.
+    public var steps: Int
+    /// Trips round the ring that are added up: a model makes one a layer.
+    public var passes: Int
+    /// Seconds under attention.
+    public var computeSeconds: Double
+    /// Seconds in which nothing was computed because keys and values had not come; in the last step also the wait for the last sends.
+    public var exposedSeconds: Double
+    /// Seconds from the post of what was sent on to the news that the next rank has it.
+    public var sendSeconds: Double
+    /// Seconds from the post of the receive to the news that all is here.
+    public var receiveSeconds: Double
+    /// Payload bytes that were sent on.
+    public var bytesSent: Int
+    /// Payload bytes that came.
+    public var bytesReceived: Int
+    /// Floating-point operations of the attention.
+    public var flops: Double
+
+    /// Figures of no time and no bytes.
+    public init(step: Int, steps: Int, passes: Int) {
+        self.step = step
+        self.steps = steps
+        self.passes = passes
+        (computeSeconds, exposedSeconds, sendSeconds, receiveSeconds) = (0, 0, 0, 0)
+        (bytesSent, bytesReceived, flops) = (0, 0, 0)
+    }
+}
+
 /// What a worker did, in figures.
 public struct WorkerSummary: Hashable, Sendable, Codable {
     /// Its place in the ring.
@@ -146,6 +179,8 @@ public struct WorkerSummary: Hashable, Sendable, Codable {
     public var isa = ""
     /// The answer; only the leading rank gives it.
     public var generatedTokens: [UInt32]?
+    /// Its ring steps in order, at most `ControlLimits.stepFigures` entries over all ranks.
+    public var ringSteps: [RingStepFigures]?
 
     /// The figures of `rank`, all zero.
     public init(rank: Int) { self.rank = rank }

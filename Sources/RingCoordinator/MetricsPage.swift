@@ -28,7 +28,7 @@ package struct MetricsSnapshot {
 
     /// Every family, and one that says how many series did not find room.
     package var families: [MetricFamily] {
-        var families = clusterFamilies + jobFamilies + workerFamilies + process.families + requests
+        var families = clusterFamilies + jobFamilies + ringFamilies + workerFamilies + process.families + requests
         var dropped = MetricFamily(
             .gauge, "ringmaster_metrics_dropped_series", help: "Series that this page leaves out because a metric has too many.")
         dropped.set(families.reduce(0) { $0 + $1.droppedCount })
@@ -80,6 +80,21 @@ package struct MetricsSnapshot {
         return [
             states, settled, oldest, progress, counter("ringmaster_jobs_submitted_total", "Jobs taken in.", totals.jobsSubmitted),
             counter("ringmaster_job_retries_total", "Runs that failed and were followed by another.", totals.retries),
+        ]
+    }
+
+    private var ringFamilies: [MetricFamily] {
+        let ring = cluster.totals.ring ?? RingTotals()
+        var seconds = MetricFamily(
+            .counter, "ringmaster_ring_seconds_total", help: "Seconds of ranks in ring steps: computing, or exposed to the wire.",
+            labels: ["kind"])
+        seconds.set(ring.computeSeconds, "compute")
+        seconds.set(ring.exposedSeconds, "exposed")
+        var flops = MetricFamily(.counter, "ringmaster_ring_flops_total", help: "Floating-point operations of attention in ring steps.")
+        flops.set(ring.flops)
+        return [
+            seconds, flops, counter("ringmaster_ring_steps_total", "Ring steps that ranks took.", ring.steps),
+            counter("ringmaster_ring_sent_bytes_total", "Bytes of keys and values that ranks sent on.", ring.bytesSent),
         ]
     }
 

@@ -13,6 +13,13 @@ public enum EngineLimits {
     /// Least seconds without any progress before a wait is given up; a rank that has worked longer waits longer. Peers that
     /// die or fall silent are noticed much sooner by the transport itself; this bounds what nobody foresaw.
     public static let stallSeconds = 120.0
+    /// Most steps, waits and messages that a trace holds of one rank: a model of 61 layers on 16 ranks has some 30,000 when a shard
+    /// of a layer is 64 MiB. Older ones make room.
+    public static let traceSteps = 1 << 16
+    /// Most tasks that a trace holds of one rank, shared out among its threads.
+    public static let traceTasks = 1 << 17
+    /// Bytes of a trace in a rank's memory, and nearly so on its way to the coordinator.
+    public static let traceBytes = (traceSteps + traceTasks) * 32
     /// Keys that one decode task takes: enough to keep a thread streaming, few enough to share a shard over threads.
     public static let decodeTaskKeys = 4096
     /// Bytes of keys and values up to which one thread attends to a token's layer alone: it reads them in about the time that

@@ -98,7 +98,10 @@ extension RingEngine where Wire: ~Copyable {
         let work = StepWork(
             input: input, blocks: blocks, pairs: pairs, rows: tiles(of: pairs), heads: heads, scale: scale, kernels: kernels,
             scratch: scratch, fault: fault?.action(layer: run.layer, kvOwner: owner))
-        pool.start(work.taskCount) { task, thread in work.run(task: task, thread: thread) }
+        let timed = TraceRecorder.timing(trace, layer: run.layer, step: step, rank: rank) { task, thread in
+            work.run(task: task, thread: thread)
+        }
+        pool.start(work.taskCount, timed)
         var failure: EngineError?
         var (counted, done) = (0, run.pairsDone)
         while pool.step() {

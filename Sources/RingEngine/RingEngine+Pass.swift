@@ -54,6 +54,7 @@ extension RingEngine where Wire: ~Copyable {
         let schedule = RingSchedule(for: rank, in: plan.world)
         var run = PassRun(pass: RingPass(along: schedule), traffic: PassTraffic(steps: schedule.count), layer: layer)
         run.pairsInAll = schedule.reduce(0) { $0 + visiblePairCount(of: visiblePairs(with: $1.kvOwner, input)) } * heads
+        run.watch.begin(steps: schedule.count, layer: layer, rank: rank, trace: trace)
         let begun = MonotonicClock.now()
         input.state.reset()
         try handle(.begin, &run)
@@ -67,7 +68,7 @@ extension RingEngine where Wire: ~Copyable {
                 let start = MonotonicClock.now()
                 report.pairs = try compute(step, since: start, input, &run, progress)
                 run.pairsDone += report.pairs
-                report.computeSeconds = MonotonicClock.now().seconds(since: start)
+                report.computeSeconds = run.watch.note(.compute, step: step, from: start).seconds(since: start)
                 run.computed += report.computeSeconds
                 run.report.steps.append(report)
                 try handle(.attended(step: step), &run)
@@ -75,8 +76,9 @@ extension RingEngine where Wire: ~Copyable {
                 try awaitTraffic(&run)
             }
         }
-        run.report.seconds = MonotonicClock.now().seconds(since: begun)
+        run.report.seconds = run.watch.note(.pass, step: 0, from: begun).seconds(since: begun)
         run.report.bytesSent = run.traffic.bytesSent
+        run.watch.settle(&run.report)
         return run.report
     }
 
@@ -148,6 +150,8 @@ extension RingEngine where Wire: ~Copyable {
                 }
                 if posted == .full { break posting }
                 done += 1
+                let step = order.direction == .send ? order.step + 1 : order.step
+                run.watch.posted(order.direction, step: step, piece: order.piece, peer: order.peer, byteCount: order.block.byteCount)
             }
         } catch {
             throw failure(error, run)
@@ -171,10 +175,12 @@ extension RingEngine where Wire: ~Copyable {
             switch completion.outcome {
             case .received:
                 let step = completion.tag.step
+                run.watch.completed(.receive, step: step, piece: completion.tag.piece, peer: completion.peer)
                 run.traffic.receivesLeft[step] -= 1
                 if run.traffic.receivesLeft[step] == 0 { try handle(.received(step: step), &run) }
             case .sent:
                 let step = completion.tag.step - 1
+                run.watch.completed(.send, step: step + 1, piece: completion.tag.piece, peer: completion.peer)
                 run.traffic.sendsLeft[step] -= 1
                 if run.traffic.sendsLeft[step] == 0 { try handle(.sent(step: step), &run) }
             case .damaged: throw .damaged(completion.peer, layer: run.layer, step: run.pass.stepsAttended)
@@ -196,7 +202,7 @@ extension RingEngine where Wire: ~Copyable {
             if waited > limit { throw .stalled(layer: run.layer, step: run.pass.stepsAttended, seconds: waited) }
             _ = wire.wait(atMost: .milliseconds(50))
         }
-        run.waited += MonotonicClock.now().seconds(since: start)
+        run.waited += run.watch.note(.wait, step: min(run.pass.stepsAttended, plan.world.count - 1), from: start).seconds(since: start)
     }
 }
 
@@ -213,6 +219,7 @@ struct PassRun {
     var pairsDone = 0
     var pairsInAll = 0
     var report = PassReport()
+    var watch = PassWatch()
     var directives: [RingPass.Directive] = []
     var completions: [Completion] = []
 

@@ -25,6 +25,8 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
     public let isCancelled: @Sendable () -> Bool
     /// Least seconds of a wait without any progress; tests make it short.
     package var stallSeconds = EngineLimits.stallSeconds
+    /// Where what is done is noted; `nil` notes nothing.
+    public var trace: TraceRecorder?
     /// For tests that break the ring on purpose.
     package var fault: RingFault?
 

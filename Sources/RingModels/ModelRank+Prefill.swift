@@ -70,7 +70,8 @@ extension ModelRank where Wire: ~Copyable {
         figures.computeSeconds += report.computeSeconds
         figures.exposedSeconds += report.exposedSeconds
         figures.steps += report.steps.count
-        figures.flops += Double(report.pairs) * 4 * Double(parts.config.headDimension)
+        figures.flops += Double(report.pairs) * flopsPerPair
+        ringSteps.add(report)
     }
 
     /// Normalises attention, then output projection and feed-forward, added to the hidden states in place.

@@ -38,6 +38,10 @@ public struct ModelRank<Wire: RingWire & ~Copyable>: ~Copyable {
     public var engine: RingEngine<Wire>
     /// What the run has cost so far.
     public internal(set) var figures = ModelRunFigures()
+    /// What its ring steps have cost so far, over all layers.
+    public internal(set) var ringSteps = StepTotals()
+    /// Floating-point operations of a query and a key that it sees.
+    public var flopsPerPair: Double { 4 * Double(parts.config.headDimension) }
 
     let parts: TransformerParts
     let scratch: [SliceScratch]

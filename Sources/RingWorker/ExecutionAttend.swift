@@ -135,6 +135,9 @@ struct AttendExecution {
         summary.exposedSeconds = pass.exposedSeconds
         summary.flops = Double(pass.pairs) * 2 * Double(shape.headDim + shape.valueDim)
         summary.steps = pass.steps.count
+        var totals = StepTotals()
+        totals.add(pass)
+        summary.ringSteps = ExecutionParts.ringSteps(totals, flopsPerPair: 2 * Double(shape.headDim + shape.valueDim))
         summary.bytesSent = Int(clamping: counters.bytesSent)
         summary.bytesReceived = Int(clamping: counters.bytesReceived)
         summary.retransmissions = Int(clamping: counters.retransmissions)

@@ -168,6 +168,7 @@ struct GenerateExecution {
         summary.exposedSeconds = model.figures.exposedSeconds
         summary.flops = model.figures.flops
         summary.steps = model.figures.steps
+        summary.ringSteps = ExecutionParts.ringSteps(model.ringSteps, flopsPerPair: model.flopsPerPair)
         summary.bytesSent = Int(clamping: counters.bytesSent)
         summary.bytesReceived = Int(clamping: counters.bytesReceived)
         summary.retransmissions = Int(clamping: counters.retransmissions)

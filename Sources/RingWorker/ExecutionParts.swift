@@ -49,6 +49,28 @@ enum ExecutionParts {
         return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
     }
 
+    /// A rank's ring steps for its report: a query and a key that it sees cost `flopsPerPair`. In a large ring some steps in a row are
+    /// one entry, so that the whole ring's stay below `ControlLimits.stepFigures`.
+    static func ringSteps(_ totals: StepTotals, flopsPerPair: Double) -> [RingStepFigures] {
+        let world = max(totals.steps.count, 1)
+        let entries = max(ControlLimits.stepFigures / world, 1)
+        let span = (world + entries - 1) / entries
+        return stride(from: 0, to: totals.steps.count, by: span).map { first in
+            let group = totals.steps[first..<min(first + span, totals.steps.count)]
+            var figures = RingStepFigures(step: first, steps: group.count, passes: totals.passes)
+            for step in group {
+                figures.computeSeconds += step.computeSeconds
+                figures.exposedSeconds += step.exposedSeconds
+                figures.sendSeconds += step.sendSeconds
+                figures.receiveSeconds += step.receiveSeconds
+                figures.bytesSent += step.bytesSent
+                figures.bytesReceived += step.bytesReceived
+                figures.flops += Double(step.pairs) * flopsPerPair
+            }
+            return figures
+        }
+    }
+
     static func error(_ error: ModelError) -> ExecutionError {
         switch error {
         case .format(let format): self.error(format)

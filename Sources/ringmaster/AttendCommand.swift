@@ -21,6 +21,7 @@ struct AttendCommand: AsyncParsableCommand {
     @OptionGroup(title: "Input") var input: AttendInput
     @OptionGroup(title: "Attention") var attention: AttendOptions
     @OptionGroup(title: "Cluster") var cluster: ClusterOptions
+    @OptionGroup(title: "Figures") var figures: FigureOptions
 
     mutating func validate() throws { try attention.check(against: input) }
 
@@ -47,6 +48,7 @@ struct AttendCommand: AsyncParsableCommand {
             result.discard()
             throw error
         }
+        figures.tell(summaries)
         try AttendReport(spec, summaries, outcome).print(asJSON: cluster.json)
     }
 }

@@ -102,6 +102,7 @@ func workerObjects(_ summaries: [WorkerSummary]) -> JSONValue {
                 "bytes_received": .integer(Int64(summary.bytesReceived)), "flops": .number(summary.flops),
                 "steps": .integer(Int64(summary.steps)), "peak_resident_bytes": .integer(Int64(summary.peakResidentBytes)),
                 "retransmissions": .integer(Int64(summary.retransmissions)), "isa": .string(summary.isa),
+                "ring_steps": stepObjects(summary.ringSteps ?? []),
             ]
         })
 }

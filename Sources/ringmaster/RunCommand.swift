@@ -19,6 +19,7 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup(title: "Prompt") var source: PromptOptions
     @OptionGroup(title: "Sampling") var sampling: SamplingOptions
     @OptionGroup(title: "Cluster") var cluster: ClusterOptions
+    @OptionGroup(title: "Figures") var figures: FigureOptions
     @Option(help: ArgumentHelp("How keys and values are stored and sent: f32 or bf16.", valueName: "type"))
     var kvDtype: KVType = .f32
     @Flag(help: "Accept a prompt longer than the model's max_position_embeddings.")
@@ -63,6 +64,7 @@ struct RunCommand: AsyncParsableCommand {
         }
         answer.finish()
         let report = RunReport(summaries, prompt: prompt.count, answer: answer, spec: spec)
+        figures.tell(summaries)
         if cluster.json { Console.out(report.json.text(pretty: true)) } else { Console.message(report.text) }
         try judge(answer.text)
     }

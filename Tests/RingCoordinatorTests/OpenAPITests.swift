@@ -34,7 +34,8 @@ struct OpenAPITests {
         Described(Failure.self, "Failure"), Described(WorkerSummary.self, "WorkerSummary"), Described(WorkerView.self, "WorkerView"),
         Described(WorkerRegistration.self, "WorkerRegistration"), Described(ClusterView.self, "ClusterView"),
         Described(ClusterView.Workers.self, "WorkerCounts"), Described(ClusterView.Jobs.self, "JobCounts"),
-        Described(ClusterTotals.self, "ClusterTotals"), Described(AttendSpec.self, "AttendSpec"),
+        Described(ClusterTotals.self, "ClusterTotals"), Described(RingTotals.self, "RingTotals"),
+        Described(RingStepFigures.self, "RingStep"), Described(AttendSpec.self, "AttendSpec"),
         Described(AttentionShape.self, "AttentionShape"), Described(RowRange.self, "RowRange"), Described(Peer.self, "Peer"),
         Described(Assignment.self, "Assignment"), Described(Share.self, "Share"), Described(Run.self, "Run"),
     ]
