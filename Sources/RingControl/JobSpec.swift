@@ -135,6 +135,9 @@ public struct AttendSpec: Hashable, Sendable, Codable {
     public var outputPath: String?
     /// Only these rows (ascending) are written, at their places; `nil` is all of them. For checks without a result file.
     public var outputRows: [Int]?
+    /// Only the queries of these rows (ascending) are computed, over the keys and values of the whole context; `nil` is all of them.
+    /// The output, if there is one, names some of them as `outputRows`.
+    public var queryRows: [Int]?
 
     /// A problem whose result nobody keeps; the rest can be set afterwards.
     public init(input: Input, shape: AttentionShape, causal: Bool) {

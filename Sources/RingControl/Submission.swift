@@ -117,11 +117,17 @@ extension AttendSpec {
             return "\(name) is a multiple of 8 from 32 to 256, got \(width)"
         }
         if let scale, !(scale.isFinite && scale > 0) { return "scale is a positive number, got \(scale)" }
-        if let rows = outputRows {
-            if rows.count > ControlLimits.rowRanges { return "at most \(ControlLimits.rowRanges) output rows" }
+        for (name, rows) in [("output", outputRows), ("query", queryRows)] {
+            guard let rows else { continue }
+            if rows.count > ControlLimits.rowRanges { return "at most \(ControlLimits.rowRanges) \(name) rows" }
             if zip(rows, rows.dropFirst()).contains(where: { $0 >= $1 }) || rows.contains(where: { $0 < 0 || $0 >= shape.tokens }) {
-                return "output rows must ascend and lie in the \(shape.tokens) tokens"
+                return "\(name) rows must ascend and lie in the \(shape.tokens) tokens"
             }
+        }
+        if let queryRows, outputPath != nil {
+            // What is not computed must not stand in a result as zeros.
+            let computed = Set(queryRows)
+            guard let outputRows, outputRows.allSatisfy(computed.contains) else { return "output rows must be among the query rows" }
         }
         return nil
     }

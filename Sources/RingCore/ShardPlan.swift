@@ -89,6 +89,16 @@ public struct ShardPlan: Hashable, Sendable {
     /// How many tokens `rank` owns.
     public func tokens(of rank: Rank) -> Int { owned[rank.index].reduce(0) { $0 + $1.length } }
 
+    /// Those of `positions`, which ascend, that `rank` owns.
+    public func owned(_ positions: [Int], by rank: Rank) -> [Int] {
+        let chunks = owned[rank.index]
+        var place = 0
+        return positions.filter { position in
+            while place < chunks.count, chunks[place].end <= position { place += 1 }
+            return place < chunks.count && chunks[place].range.contains(position)
+        }
+    }
+
     /// The most tokens any rank owns.
     public var tokensMax: Int { world.ranks.map { tokens(of: $0) }.max() ?? 0 }
 

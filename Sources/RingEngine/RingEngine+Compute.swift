@@ -127,13 +127,23 @@ extension RingEngine where Wire: ~Copyable {
     /// The chunks of own queries that see something of the owner's chunks of keys.
     func visiblePairs(with owner: Rank, _ input: AttentionInput) -> [StepPair] {
         var pairs: [StepPair] = []
-        for (place, queries) in shard.runs.enumerated() where input.active?[place] ?? true {
+        for queries in queryRuns(of: input) {
             for keys in shards[owner.index].runs {
                 let visibility = input.causal ? Visibility(of: keys.chunk.range, to: queries.chunk.range) : .all
                 if visibility != .none { pairs.append(StepPair(queries: queries, keys: keys, visibility: visibility)) }
             }
         }
         return pairs
+    }
+
+    /// The chunks of own queries: those that are active, or one of one token for each query of a sample.
+    func queryRuns(of input: AttentionInput) -> [ShardBlocks.Run] {
+        if let positions = input.positions {
+            return positions.enumerated().map { row, position in
+                ShardBlocks.Run(chunk: Chunk(start: position, length: 1), firstBlock: 0, blockCount: 0, firstRow: row)
+            }
+        }
+        return shard.runs.enumerated().filter { input.active?[$0.offset] ?? true }.map(\.element)
     }
 
     /// Query and key pairs of these chunks, counted once for all heads.
@@ -148,7 +158,8 @@ extension RingEngine where Wire: ~Copyable {
 
     /// Own rows of the query chunks that see anything, cut at task size.
     private func tiles(of pairs: [StepPair]) -> [Range<Int>] {
-        shard.runs.filter { run in pairs.contains { $0.queries == run } }.flatMap { run in
+        // Pairs come query chunk by query chunk.
+        pairs.indices.filter { $0 == 0 || pairs[$0].queries != pairs[$0 - 1].queries }.map { pairs[$0].queries }.flatMap { run in
             stride(from: 0, to: run.chunk.length, by: EngineLimits.taskRows).map { start in
                 run.firstRow + start..<run.firstRow + min(start + EngineLimits.taskRows, run.chunk.length)
             }

@@ -14,6 +14,8 @@ public struct AttentionInput: Sendable {
     public var causal: Bool
     /// Which of the rank's chunks have queries, by place in its shard; `nil` is all. The others are only attended to.
     public var active: [Bool]?
+    /// Positions of the queries, ascending, where they are only some of the rank's own tokens: query row i is at `positions[i]`.
+    public var positions: [Int]?
 
     /// Input of its parts.
     public init(queries: FloatRows, state: HeadStates, causal: Bool, active: [Bool]? = nil) {

@@ -12,6 +12,8 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
     private let causal: Bool
     private let queries: FloatRows
     private let state: HeadStates
+    /// Own positions with queries, ascending; `nil` is all of them.
+    private let positions: [Int]?
 
     /// Shape of the engine that a problem needs; `element` is how keys and values are kept and sent.
     public static func shape(
@@ -25,6 +27,7 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
     public init(_ source: AttentionSource, causal: Bool, engine: consuming RingEngine<Wire>, buffers: AttentionBuffers) {
         queries = buffers.queries
         state = buffers.state
+        positions = buffers.positions
         self.source = source
         self.causal = causal
         self.engine = engine
@@ -33,7 +36,7 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
     /// Reads this rank's rows and packs its keys and values.
     public mutating func load() throws(ModelError) {
         let step = 4 * KVLayout.blockTokens
-        let (source, queries, blocks) = (source, queries, engine.store.prompt(layer: 0))
+        let (source, queries, blocks, positions) = (source, queries, engine.store.prompt(layer: 0), positions)
         var slices: [(row: Int, position: Int, count: Int, blockToken: Int)] = []
         for run in engine.shard.runs {
             for start in stride(from: 0, to: run.chunk.length, by: step) {
@@ -46,7 +49,9 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
         engine.pool.forEach(work.count) { task, _ in
             let slice = work[task]
             do {
-                try source.read(.query, first: slice.position, into: queries.rows(slice.row..<slice.row + slice.count))
+                if positions == nil {
+                    try source.read(.query, first: slice.position, into: queries.rows(slice.row..<slice.row + slice.count))
+                }
                 let keys = try FloatRows.allocate(rows: slice.count, columns: source.shape.width(of: .key))
                 let values = try FloatRows.allocate(rows: slice.count, columns: source.shape.width(of: .value))
                 try source.read(.key, first: slice.position, into: keys)
@@ -58,14 +63,27 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
                 failure.note(slice.position, .unsupported("\(error)"))
             }
         }
+        do throws(FormatError) {
+            for (row, position) in (positions ?? []).enumerated() {
+                try source.read(.query, first: position, into: queries.rows(row..<row + 1))
+            }
+        } catch { throw .format(error) }
         if let error = failure.first { throw error }
     }
 
     /// Goes round the ring once; the result is then ready to be read.
     public mutating func attend(progress: (PassProgress) -> Void = { _ in }) throws(ModelError) -> PassReport {
         do throws(EngineError) {
-            return try engine.attend(layer: 0, AttentionInput(queries: queries, state: state, causal: causal), progress: progress)
+            var input = AttentionInput(queries: queries, state: state, causal: causal)
+            input.positions = positions
+            return try engine.attend(layer: 0, input, progress: progress)
         } catch { throw .engine(error) }
+    }
+
+    /// Runs of queries: position and row of the first, and how many there are.
+    private var queryRuns: [(position: Int, row: Int, count: Int)] {
+        if let positions { return positions.enumerated().map { ($0.element, $0.offset, 1) } }
+        return engine.shard.runs.map { ($0.chunk.start, $0.firstRow, $0.chunk.length) }
     }
 
     /// Hands the result on in slices of at most `sliceTokens` tokens: the first token's position, `out`
@@ -80,11 +98,11 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
             lse = try .allocate(rows: sliceTokens, columns: heads)
             perHead = try .allocate(rows: heads, columns: sliceTokens)
         } catch { throw .kernel(error) }
-        for run in engine.shard.runs {
-            for start in stride(from: 0, to: run.chunk.length, by: sliceTokens) {
-                let count = min(sliceTokens, run.chunk.length - start)
-                let row = run.firstRow + start
-                let position = run.chunk.start + start
+        for run in queryRuns {
+            for start in stride(from: 0, to: run.count, by: sliceTokens) {
+                let count = min(sliceTokens, run.count - start)
+                let row = run.row + start
+                let position = run.position + start
                 let (some, someLSE) = (out.rows(0..<count), lse.rows(0..<count))
                 if let bad = state.finish(rows: row..<row + count, out: some, lse: perHead) {
                     throw .engine(
@@ -102,9 +120,12 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
 public struct AttentionBuffers: Sendable {
     let queries: FloatRows
     let state: HeadStates
+    let positions: [Int]?
 
-    /// Buffers for `tokens` own tokens.
-    public init(_ problem: AttentionSource.Shape, tokens: Int) throws(KernelError) {
+    /// Buffers for `tokens` own tokens, or for those of them alone that stand at `positions`.
+    public init(_ problem: AttentionSource.Shape, tokens: Int, positions: [Int]? = nil) throws(KernelError) {
+        self.positions = positions
+        let tokens = positions?.count ?? tokens
         queries = try .allocate(rows: max(tokens, 1), columns: problem.width(of: .query))
         state = try HeadStates(tokens: max(tokens, 1), heads: problem.heads, valueDim: problem.valueDim)
     }

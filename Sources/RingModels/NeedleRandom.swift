@@ -6,7 +6,7 @@ package struct NeedleRandom: Sendable {
     /// What the numbers are drawn for; streams of one seed do not overlap in practice.
     package enum Stream: UInt64, Sendable {
         case secret = 1
-        case fillerDigits, paragraphs, plan, distractors, ballot, padding
+        case fillerDigits, paragraphs, plan, distractors, ballot, padding, queries
     }
 
     private var state: UInt64

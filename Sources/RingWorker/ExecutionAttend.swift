@@ -82,7 +82,9 @@ struct AttendExecution {
         do throws(KernelError) {
             let element: ElementType = spec.kvElement == .f32 ? .f32 : .bf16
             shape = try AttentionRank<TCPTransport>.shape(source.shape, plan: plan, element: element, scale: spec.scale)
-            buffers = try AttentionBuffers(source.shape, tokens: plan.tokens(of: Rank(assignment.rank)))
+            let own = Rank(assignment.rank)
+            buffers = try AttentionBuffers(
+                source.shape, tokens: plan.tokens(of: own), positions: spec.queryRows.map { plan.owned($0, by: own) })
         } catch { throw ExecutionParts.error(error) }
         var wire = try ExecutionParts.connect(assignment, context)
         let memory: EngineMemory

@@ -47,7 +47,8 @@ public struct MemoryEstimate: Hashable, Sendable {
             let shape = try AttentionRank<InProcessTransport>.shape(
                 problem, plan: plan, element: spec.kvElement == .f32 ? .f32 : .bf16, scale: spec.scale)
             for rank in plan.world.ranks {
-                context += shape.byteCount(of: rank) + AttentionBuffers.byteCount(problem, tokens: plan.tokens(of: rank))
+                let rows = spec.queryRows.map { plan.owned($0, by: rank).count } ?? plan.tokens(of: rank)
+                context += shape.byteCount(of: rank) + AttentionBuffers.byteCount(problem, tokens: rows)
             }
         } catch { throw ExecutionParts.error(error) }
     }

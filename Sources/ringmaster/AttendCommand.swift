@@ -31,7 +31,7 @@ struct AttendCommand: AsyncParsableCommand {
     func run() async throws {
         let kernels = try fromKernels { () throws(KernelError) in try Kernels.fromEnvironment() }
         let (source, origin) = try input.open(kernels)
-        var spec = try attention.spec(of: origin, shape: AttentionShape(source.shape))
+        var spec = try attention.spec(of: origin, shape: AttentionShape(source.shape), seed: input.seed)
         try MemoryCheck.run(workers: cluster.workers) { () throws(ExecutionError) in
             try MemoryEstimate(attend: spec, workers: cluster.workers)
         }
@@ -67,9 +67,23 @@ struct AttendOptions: ParsableArguments {
         help: ArgumentHelp("Check this many random rows against attention in double precision.", valueName: "rows"),
         transform: { try TokenCount(parsing: $0).value })
     var verifyRows: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Compute only this many random query rows of --seed, over the keys and values of the whole context; --verify-rows picks among them.",
+            valueName: "rows"), transform: { try TokenCount(parsing: $0).value })
+    var sampleQueries: Int?
 
     /// Refuses values that cannot be meant.
     func check(against input: AttendInput) throws {
+        if let sampleQueries {
+            guard (1...ControlLimits.rowRanges).contains(sampleQueries) else {
+                throw ValidationError("--sample-queries is 1 to \(ControlLimits.rowRanges), got \(sampleQueries)")
+            }
+            guard output == nil else {
+                throw ValidationError(
+                    "--sample-queries computes a few rows only: check them with --verify-rows, there is no --output of them")
+            }
+        }
         if let scale, !(scale.isFinite && scale > 0) { throw ValidationError("--scale is a positive number, got \(scale)") }
         if let verifyRows, verifyRows < 1 || verifyRows > ControlLimits.rowRanges {
             throw ValidationError("--verify-rows is 1 to \(ControlLimits.rowRanges), got \(verifyRows)")
@@ -80,10 +94,11 @@ struct AttendOptions: ParsableArguments {
     }
 
     /// The specification of attention over `origin`, whose result nobody keeps yet.
-    func spec(of origin: AttendSpec.Input, shape: AttentionShape) throws(CommandError) -> AttendSpec {
+    func spec(of origin: AttendSpec.Input, shape: AttentionShape, seed: UInt64) throws(CommandError) -> AttendSpec {
         var spec = AttendSpec(input: origin, shape: shape, causal: causal)
         spec.scale = scale
         if let kvDtype { spec.kvElement = kvDtype.element }
+        if let sampleQueries { spec.queryRows = SampledRows.choose(sampleQueries, of: shape.tokens, seed: seed) }
         for (name, width) in [("head_dim", shape.headDim), ("v_dim", shape.valueDim)] where !AttendCommand.takes(width) {
             throw .failed("\(name) is \(width) in the input: it must be a multiple of 8 from 32 to 256")
         }
@@ -107,7 +122,7 @@ struct AttendInput: ParsableArguments {
     var headDim: Int = 128
     @Option(name: .customLong("v-dim"), help: ArgumentHelp("Elements of a value (default: head_dim).", valueName: "n"))
     var valueDim: Int?
-    @Option(help: ArgumentHelp("Seed of a seeded problem.", valueName: "s"))
+    @Option(help: ArgumentHelp("Seed of a seeded problem, and of --sample-queries.", valueName: "s"))
     var seed: UInt64 = 0
     @Option(help: ArgumentHelp("Type of a seeded problem: f32 or bf16.", valueName: "type"))
     var dtype: KVType = .f32

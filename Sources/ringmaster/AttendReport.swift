@@ -34,6 +34,7 @@ struct AttendReport {
             "workers": .integer(Int64(summaries.count)), "seconds": .number(seconds), "gflops": .number(gflops),
             "exposed_communication_fraction": .number(exposedFraction(summaries)),
         ]
+        if let sampled = spec.queryRows { fields.append("sampled_queries", .integer(Int64(sampled.count))) }
         if let outcome {
             fields.append("max_abs_error", .number(outcome.maxAbsError))
             fields.append("max_abs_error_lse", .number(outcome.maxAbsErrorLSE))
@@ -45,7 +46,8 @@ struct AttendReport {
 
     private func tell() {
         Console.message(
-            "attention over \(grouped(spec.shape.tokens)) tokens, \(spec.shape.heads) heads in \(fixed(seconds, 3)) s, \(fixed(gflops, 1)) GFLOP/s"
+            "attention \(spec.queryRows.map { "of \(grouped($0.count)) sampled queries " } ?? "")over \(grouped(spec.shape.tokens)) tokens, "
+                + "\(spec.shape.heads) heads in \(fixed(seconds, 3)) s, \(fixed(gflops, 1)) GFLOP/s"
         )
         Console.message(workerTable(summaries))
         if let outcome {

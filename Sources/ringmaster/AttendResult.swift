@@ -29,7 +29,7 @@ struct AttendResult {
 
     /// Creates the file at its full size and tells the specification of it.
     init(for spec: inout AttendSpec, output: String?, verifyRows: Int?, place: Place = .here) throws(CommandError) {
-        rows = verifyRows.map { Self.choose($0, of: spec.shape.tokens) } ?? []
+        rows = verifyRows.map { Self.choose($0, of: spec) } ?? []
         isPassing = output == nil
         guard let name = Self.name(output, verifyRows, place) else {
             (path, self.output) = (nil, nil)
@@ -65,6 +65,11 @@ struct AttendResult {
     }
 
     /// Different random rows, ascending, always with the first and the last: that is where edges go wrong.
+    private static func choose(_ count: Int, of spec: AttendSpec) -> [Int] {
+        if let sampled = spec.queryRows { return choose(count, of: sampled.count).map { sampled[$0] } }
+        return choose(count, of: spec.shape.tokens)
+    }
+
     private static func choose(_ count: Int, of tokens: Int) -> [Int] {
         if count >= tokens { return Array(0..<tokens) }
         var chosen: Set<Int> = [tokens - 1]

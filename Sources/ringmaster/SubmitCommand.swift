@@ -101,7 +101,8 @@ struct SubmitAttend: AsyncParsableCommand {
             local.input = root + "/" + name
         }
         let (source, origin) = try local.open(kernels)
-        var spec = try attention.spec(of: input.input.map { .file(path: $0) } ?? origin, shape: AttentionShape(source.shape))
+        var spec = try attention.spec(
+            of: input.input.map { .file(path: $0) } ?? origin, shape: AttentionShape(source.shape), seed: input.seed)
         if let output = attention.output { try ClusterFolder.check(output, option: "--output") }
         let result = try AttendResult(
             for: &spec, output: attention.output, verifyRows: attention.verifyRows, place: .shared(root: root, renames: options.follow))

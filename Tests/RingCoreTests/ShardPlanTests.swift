@@ -110,4 +110,18 @@ struct VisibilityTests {
             }
         }
     }
+
+    @Test("positions are dealt to those who own them", arguments: ShardPlan.Layout.allCases)
+    func ownedPositions(layout: ShardPlan.Layout) throws {
+        var random = SeededGenerator(seed: 3)
+        for world in [1, 2, 3, 7] {
+            let plan = try ShardPlan(layout, tokens: 1000, over: WorldSize(world))
+            let positions = (0..<1000).filter { _ in Bool.random(using: &random) }
+            let dealt = plan.world.ranks.map { plan.owned(positions, by: $0) }
+            #expect(dealt.flatMap { $0 }.sorted() == positions)
+            for (rank, mine) in zip(plan.world.ranks, dealt) {
+                #expect(mine.allSatisfy { plan.owner(of: $0) == rank } && mine == mine.sorted())
+            }
+        }
+    }
 }
