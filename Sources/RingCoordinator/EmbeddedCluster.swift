@@ -99,10 +99,12 @@ public struct EmbeddedCluster: Sendable {
         return "worker-" + String(repeating: "0", count: width - digits.count) + digits
     }
 
-    /// Submits a job with its prompt (empty for `attend`) and follows it.
-    public func submit(_ spec: JobSpec, threads: Int?, prompt: [UInt32]) async throws -> (job: JobNumber, events: JobFeed) {
+    /// Submits a job with its prompt (empty for `attend`) and follows it; all workers do it unless `workers` says how many.
+    public func submit(
+        _ spec: JobSpec, workers: Int? = nil, threads: Int?, prompt: [UInt32]
+    ) async throws -> (job: JobNumber, events: JobFeed) {
         do {
-            let (job, _) = try await shell.submit(Submission(spec: spec, workers: processes.count, threads: threads))
+            let (job, _) = try await shell.submit(Submission(spec: spec, workers: workers ?? processes.count, threads: threads))
             let events = try await shell.follow(job)
             if !prompt.isEmpty { try await shell.storePrompt(prompt, at: 0, of: job) }
             return (job, events)
