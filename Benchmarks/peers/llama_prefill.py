@@ -45,7 +45,8 @@ def main() -> None:
         start = time.perf_counter()
         for first in range(0, len(ids), BATCH):
             part = ids[first : first + BATCH]
-            status = llama.llama_decode(context, llama.llama_batch_get_one((llama.llama_token * len(part))(*part), len(part)))
+            array = (llama.llama_token * len(part))(*part)  # the batch only points at it
+            status = llama.llama_decode(context, llama.llama_batch_get_one(array, len(part)))
             if status != 0:
                 raise RuntimeError(f"llama_decode says {status}")
         logits = llama.llama_get_logits_ith(context, -1)  # waits for the work
@@ -54,7 +55,10 @@ def main() -> None:
             result["logits"] = np.ctypeslib.as_array(ctypes.cast(logits, ctypes.POINTER(ctypes.c_float)), (vocabulary,)).tolist()
         return result
 
-    about = {"llama_cpp_python": version("llama-cpp-python"), "system": llama.llama_print_system_info().decode().strip()}
+    about = {
+        "llama_cpp_python": version("llama-cpp-python"),
+        "llama.cpp built with": llama.llama_print_system_info().decode().strip(" |\n"),
+    }
     serve(about, answer)
     llama.llama_free(context)
     llama.llama_model_free(model)

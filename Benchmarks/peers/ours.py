@@ -15,7 +15,7 @@ def find_binary() -> Path:
     named = os.environ.get("RINGMASTER_BINARY")
     for path in [Path(named)] if named else [ROOT / ".build/static/release/ringmaster", ROOT / ".build/release/ringmaster"]:
         if os.access(path, os.X_OK):
-            return path
+            return path.resolve()
     raise SystemExit(f"error: there is no {named or 'ringmaster binary'}: run `Scripts/build shipped`, or set RINGMASTER_BINARY to one")
 
 
@@ -27,7 +27,9 @@ class Ringmaster:
     def run(self, *arguments: str, secret: tuple[str, ...] = ()) -> dict:
         """The JSON that a command printed. `secret` arguments do not matter to a reader and are left out of the list of commands."""
         self.commands["ringmaster " + " ".join(arguments)] = None
-        done = subprocess.run([str(self.binary), *arguments, *secret, "--json"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            [str(self.binary), *arguments, *secret, "--json"], cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
         if done.returncode != 0:
             words = done.stderr.strip().splitlines()
             raise Skipped(f"ringmaster {' '.join(arguments)}: exit code {done.returncode}: {words[-1] if words else 'no message'}")
@@ -70,5 +72,5 @@ class Ringmaster:
 
 
 def shown(path: Path) -> str:
-    """A path below the current folder, shorter."""
-    return os.path.relpath(path)
+    """A path from the top of the tree, where our commands run."""
+    return os.path.relpath(path, ROOT)
