@@ -190,12 +190,13 @@ typedef void token_function(const ring_token_group *, const ring_token_block *);
 TOKEN_KIND(token_f32, RING_KIND_F32)
 TOKEN_KIND(token_wide, RING_KIND_WIDE)
 
-// All groups against one block while it lies in cache; each asks for its share of the next block.
+// All groups against one block while it lies in cache; each asks for its share of the next block. What lies behind the last
+// block is asked for too: as a rule it is where the next run of keys begins, and what is not mapped is not fetched.
 static void walk_block(const ring_attention_call *call, const ring_token_group *all, int64_t first_key, int32_t groups,
                        int32_t group_rows) {
     const int64_t element_size = call->element == RING_ELEMENT_F32 ? 4 : 2, left = call->keys - first_key;
     const uint8_t *block = call->kv + first_key / RING_BLOCK_TOKENS * call->block_stride;
-    const uint8_t *next = block + (left > RING_BLOCK_TOKENS ? call->block_stride : 0);
+    const uint8_t *next = block + call->block_stride;
     token_function *const *functions = call->element == RING_ELEMENT_F32 ? token_f32 : token_wide;
     for (int32_t index = 0, row = 0; row < call->rows; index++, row += group_rows) {
         const int32_t rows = call->rows - row < group_rows ? (int32_t)(call->rows - row) : group_rows;

@@ -1,5 +1,4 @@
 // Small messages of decoding: post, with patience for a full transport, and wait for a number of completions.
-import Glibc
 import RingCore
 import RingTransport
 
@@ -27,8 +26,8 @@ extension RingEngine where Wire: ~Copyable {
         }
     }
 
-    /// Waits until `count` posted messages have completed, early ones included. Looks again and again for a moment before it
-    /// sleeps: being woken costs more than a small message takes. With `peersMayLeave`, a peer that owes
+    /// Waits until `count` posted messages have completed, early ones included. Sleeps at once: to look again and again for a
+    /// moment first gained nothing where threads share cores (Docs/PERFORMANCE.md, decoding). With `peersMayLeave`, a peer that owes
     /// nothing any more may be gone already.
     mutating func awaitCompletions(_ count: Int, layer: Int, peersMayLeave: Bool = false) throws(EngineError) {
         decode.awaited += count
@@ -42,11 +41,6 @@ extension RingEngine where Wire: ~Copyable {
                     throw .lost(lost, layer: layer, step: decode.tokens, reason: wire.lossReason(of: lost) ?? "connection lost")
                 }
                 let waited = MonotonicClock.now().seconds(since: last)
-                if waited < EngineLimits.decodeSpinSeconds {
-                    // The transport's thread may be waiting for this very core.
-                    sched_yield()
-                    continue
-                }
                 if waited > limit { throw .stalled(layer: layer, step: decode.tokens, seconds: waited) }
                 _ = wire.wait(atMost: .milliseconds(50))
                 continue
