@@ -12,7 +12,7 @@ from pathlib import Path
 
 import machine
 from comparisons import COMPARISONS
-from contest import table
+from contest import Plan, table
 from environments import Skipped
 from ours import Ringmaster, find_binary
 
@@ -23,6 +23,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes: minutes instead of half an hour, and no figures to quote")
     parser.add_argument("--only", nargs="+", choices=COMPARISONS, default=list(COMPARISONS), help="these comparisons only")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each case; the median counts (default 3)")
+    parser.add_argument("--most-tokens", type=int, default=1 << 40, metavar="N", help="leave out longer cases")
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds is at least 1")
@@ -32,6 +33,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     ours = Ringmaster(find_binary())
+    plan = Plan(options.quick, options.rounds, options.most_tokens)
     report: dict = {
         "kind": "peers",
         "date": machine.now(),
@@ -48,7 +50,7 @@ def main() -> int:
     print(f"{report['date']}, {here['cpu']}, {here['cores']} cores ({', '.join(here['features'])}), commit {report['commit']}\n")
     for name in options.only:
         try:
-            result, skipped, about = COMPARISONS[name](ours, options.quick, options.rounds)
+            result, skipped, about = COMPARISONS[name](ours, plan)
         except Skipped as reason:
             print(f"SKIPPED {name}: {reason}", file=sys.stderr)
             report["skipped"].append({"comparison": name, "what": name, "reason": str(reason)})

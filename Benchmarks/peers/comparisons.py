@@ -8,7 +8,7 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
-from contest import Contest, Runner, attention_operations
+from contest import Contest, Plan, Runner, attention_operations
 from environments import FOLDER, ROOT, Skipped, prepare
 from ours import Ringmaster, shown
 from peer import Peer
@@ -25,9 +25,9 @@ def enlist(contest: Contest, stack: ExitStack, name: str, *peer: str, **options)
         return None
 
 
-def kernel(ours: Ringmaster, quick: bool, rounds: int) -> tuple[dict, list[dict], dict]:
+def kernel(ours: Ringmaster, plan: Plan) -> tuple[dict, list[dict], dict]:
     """One head's attention on one machine: no ring, no wire."""
-    tokens = 2 * K if quick else 8 * K
+    tokens = 2 * K if plan.quick else 8 * K
     cases = [
         {"tokens": tokens, "head_dim": d, "dtype": dtype, "causal": causal, "threads": threads}
         for dtype in ("f32", "bf16")
@@ -51,12 +51,12 @@ def kernel(ours: Ringmaster, quick: bool, rounds: int) -> tuple[dict, list[dict]
                 kernel="flash", warm=check, check=check and case["threads"] == 1, **case
             )
             contest.contenders["torch SDPA"] = lambda case, check: torch.ask(kernel="sdpa", warm=check, **case)
-        return contest.run(rounds), contest.skipped, torch.about if torch else {}
+        return contest.run(plan), contest.skipped, torch.about if torch else {}
 
 
-def ring(ours: Ringmaster, quick: bool, rounds: int) -> tuple[dict, list[dict], dict]:
+def ring(ours: Ringmaster, plan: Plan) -> tuple[dict, list[dict], dict]:
     """Causal attention over two processes with a thread each, over loopback."""
-    shapes = [(4 * K, 1, 1), (16 * K, 1, 1)] if quick else [(4 * K, 1, 1), (16 * K, 1, 1), (64 * K, 1, 1), (16 * K, 8, 1)]
+    shapes = [(4 * K, 1, 1), (16 * K, 1, 1)] if plan.quick else [(4 * K, 1, 1), (16 * K, 1, 1), (64 * K, 1, 1), (16 * K, 8, 1)]
     cases = [
         {"tokens": tokens, "heads": heads, "kv_heads": kv_heads, "head_dim": 128, "dtype": dtype, "causal": True}
         for dtype in ("f32", "bf16")
@@ -75,7 +75,7 @@ def ring(ours: Ringmaster, quick: bool, rounds: int) -> tuple[dict, list[dict], 
             if peer:
                 about |= peer.about
                 contest.contenders[name] = attend_by(peer, most=16 * K if peer is jax else None)
-        return contest.run(rounds), contest.skipped, about
+        return contest.run(plan), contest.skipped, about
 
 
 def attend_by(peer: Peer, most: int | None) -> Runner:
@@ -89,15 +89,15 @@ def attend_by(peer: Peer, most: int | None) -> Runner:
     return run
 
 
-def workers(ours: Ringmaster, quick: bool, rounds: int) -> tuple[dict, list[dict], dict]:
+def workers(ours: Ringmaster, plan: Plan) -> tuple[dict, list[dict], dict]:
     """What the ring costs: the same problem, with as many threads in all, on one worker and on several."""
-    tokens = 16 * K if quick else 64 * K
+    tokens = 16 * K if plan.quick else 64 * K
     cases = [{"tokens": tokens, "heads": 1, "kv_heads": 1, "head_dim": 128, "dtype": dtype, "causal": True} for dtype in ("f32", "bf16")]
     # On two cores four workers share them, so their efficiency is a lower bound.
     ways = {"ringmaster, 1 worker": (1, 2), "ringmaster, 2 workers": (2, 1), "ringmaster, 4 workers": (4, 1)}
     contenders = {name: attend_on(ours, *way) for name, way in ways.items()}
     contest = Contest("workers", "One problem on one worker of two threads, and on rings", cases, contenders, attention_operations)
-    result = contest.run(rounds)
+    result = contest.run(plan)
     for row in result["rows"]:
         alone = row["contenders"].get("ringmaster, 1 worker")
         for name, (count, _) in ways.items():
@@ -111,18 +111,18 @@ def attend_on(ours: Ringmaster, workers: int, threads: int) -> Runner:
     return lambda case, check: ours.attend(case, workers, threads)
 
 
-def prefill(ours: Ringmaster, quick: bool, rounds: int) -> tuple[dict, list[dict], dict]:
+def prefill(ours: Ringmaster, plan: Plan) -> tuple[dict, list[dict], dict]:
     """A whole model's prefill: the same random bf16 weights for both."""
-    cases = [{"tokens": tokens} for tokens in ([512] if quick else [4 * K, 16 * K])]
-    shape = "2 layers, hidden size 512, 4:1 heads of 128" if quick else "4 layers, hidden size 2048, 16:4 heads of 128"
+    cases = [{"tokens": tokens} for tokens in ([512] if plan.quick else [4 * K, 16 * K])]
+    shape = "2 layers, hidden size 512, 4:1 heads of 128" if plan.quick else "4 layers, hidden size 2048, 16:4 heads of 128"
     contest = Contest("prefill", f"Prefill of a Llama of {shape}", cases, {})
     try:
         python = prepare("llama")
-        model = checkpoint(python, quick)
+        model = checkpoint(python, plan.quick)
         prompts = {case["tokens"]: prompt(model, case["tokens"]) for case in cases}
     except Skipped as reason:
         contest.skip("llama.cpp", str(reason))
-        return contest.run(rounds), contest.skipped, {}
+        return contest.run(plan), contest.skipped, {}
     for name, way in {"ringmaster, 1 worker of 2 threads": (1, 2), "ringmaster, 2 workers of 1": (2, 1)}.items():
         contest.contenders[name] = prefill_on(ours, model, prompts, *way)
     about: dict = {}
@@ -136,7 +136,7 @@ def prefill(ours: Ringmaster, quick: bool, rounds: int) -> tuple[dict, list[dict
                 contest.contenders["llama.cpp, 2 threads"] = lambda case, check: llama.ask(tokens=ids[case["tokens"]])
             except Skipped as reason:
                 contest.skip("llama.cpp", str(reason))
-        return contest.run(rounds), contest.skipped, about
+        return contest.run(plan), contest.skipped, about
 
 
 def prefill_on(ours: Ringmaster, model: Path, prompts: dict[int, Path], workers: int, threads: int) -> Runner:

@@ -12,6 +12,15 @@ from environments import Skipped
 Runner = Callable[[dict, bool], dict]  # a case, and whether to check the result too -> at least "seconds"
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How much is to be measured: small sizes, rounds of each case, the longest case."""
+
+    quick: bool
+    rounds: int
+    most_tokens: int
+
+
 @dataclass
 class Contest:
     """One comparison: what it is, its cases, its contenders (the first is ours), what one case costs."""
@@ -23,14 +32,15 @@ class Contest:
     operations: Callable[[dict], float] | None = None  # floating-point operations; else a case counts tokens
     skipped: list[dict] = field(default_factory=list)
 
-    def run(self, rounds: int) -> dict:
+    def run(self, plan: Plan) -> dict:
         """Round after round, each contender once a round, so that a busy neighbour strikes all alike."""
         rows = []
-        for place, case in enumerate(self.cases):
-            print(f"{self.name}: case {place + 1} of {len(self.cases)}: {words(case)}", file=sys.stderr)
+        cases = [case for case in self.cases if case["tokens"] <= plan.most_tokens]
+        for place, case in enumerate(cases):
+            print(f"{self.name}: case {place + 1} of {len(cases)}: {words(case)}", file=sys.stderr)
             runs: dict[str, list[dict]] = {}
             out: set[str] = set()
-            for turn in range(rounds):
+            for turn in range(plan.rounds):
                 for name, runner in self.contenders.items():
                     if name in out:
                         continue
@@ -40,7 +50,7 @@ class Contest:
                         out.add(name)
                         self.skip(name, f"{words(case)}: {reason}")
             rows.append({"case": case, "contenders": {name: self.sum_up(case, answers) for name, answers in runs.items() if answers}})
-        return {"name": self.name, "title": self.title, "rounds": rounds, "rows": rows}
+        return {"name": self.name, "title": self.title, "rounds": plan.rounds, "rows": rows}
 
     def skip(self, what: str, reason: str) -> None:
         print(f"SKIPPED {self.name}, {what}: {reason}", file=sys.stderr)
