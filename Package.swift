@@ -54,7 +54,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         // 1: values.
         .target(name: "RingCore", swiftSettings: swift),
-        .target(name: "RingTelemetry", dependencies: [logging], swiftSettings: swift),
+        .target(name: "RingTelemetry", dependencies: ["RingCore", logging], swiftSettings: swift),
         // 2: one concern each.
         .target(name: "RingControl", dependencies: ["RingCore"], swiftSettings: swift),
         .target(name: "RingFormats", dependencies: ["RingCore", yams], swiftSettings: swift),
@@ -114,7 +114,7 @@ let package = Package(
             ],
             swiftSettings: swift
         ),
-        .testTarget(name: "RingTelemetryTests", dependencies: ["RingTelemetry", logging], swiftSettings: swift),
+        .testTarget(name: "RingTelemetryTests", dependencies: ["RingCore", "RingTelemetry", logging], swiftSettings: swift),
         .testTarget(name: "RingSimulatorTests", dependencies: ["RingControl", "RingCore", "RingSimulator"], swiftSettings: swift),
         .testTarget(name: "RingTransportTests", dependencies: ["RingCore", "RingTransport", "CRingSystem"], swiftSettings: swift),
         .testTarget(name: "TransportConformanceTests", dependencies: ["RingCore", "RingTransport"], swiftSettings: swift),

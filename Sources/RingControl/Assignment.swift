@@ -53,6 +53,8 @@ public struct Assignment: Hashable, Sendable, Codable {
     public var localIndex: Int
     /// The job's workers on this machine.
     public var localCount: Int
+    /// Whether it notes what it does and hands that over before it reports its end; `nil` is no.
+    public var traces: Bool?
     /// What to do.
     public var spec: JobSpec
 

@@ -181,6 +181,7 @@ extension Coordinator {
                 threads: job.submission.threads ?? max(1, registrations[rank].cpus / neighbours.count),
                 localIndex: neighbours.firstIndex(of: rank) ?? 0, localCount: neighbours.count, spec: spec)
             assignment.isEncrypted = policy.encryptsDataPlane
+            assignment.traces = job.submission.traces
             if let inheritance { (assignment.shares, assignment.resumes) = (inheritance.shares, inheritance.run) }
             return assignment
         }

@@ -228,6 +228,14 @@ public struct Coordinator: Sendable {
     /// The cluster as a whole.
     public func clusterView(startedAt: Moment, at now: Moment) -> ClusterView { ClusterView(self, startedAt: startedAt, now: now) }
 
+    /// The rank whose trace `worker` may hand over: that of a job which is at this run and asked for traces.
+    public func tracedRank(of worker: WorkerID, in run: Run) -> Int? {
+        guard let index = openJob(run.job), jobs[index].run == run, jobs[index].isPlaced, jobs[index].submission.traces == true else {
+            return nil
+        }
+        return jobs[index].rank(of: worker)
+    }
+
     func openJob(_ number: JobNumber) -> Int? { jobs.firstIndex { $0.number == number && !$0.phase.isSettled } }
 
     /// Where a member is among the members, found by halving.

@@ -20,6 +20,8 @@ public struct Submission: Hashable, Sendable, Codable {
     public var timeoutSeconds: Double?
     /// A second submission of the same owner with the same key is the same job.
     public var idempotencyKey: String?
+    /// Whether workers note what they do and hand it over at the end; `nil` is no.
+    public var traces: Bool?
 
     /// A submission of its parts; the rest can be set afterwards.
     public init(spec: JobSpec, workers: Int?, threads: Int?) {

@@ -98,6 +98,30 @@ extension CoordinatorShell {
         if isLeaving { receive(.workerDrained(id)) }
     }
 
+    /// Holds what a rank noted in its run, until its job is forgotten or told to somebody.
+    func storeTrace(_ bytes: [UInt8], of run: Run, from id: WorkerID) throws(APIError) {
+        guard workers[id] != nil else { throw APIError(.notFound, "there is no worker \(id)") }
+        guard let rank = machine.tracedRank(of: id, in: run) else {
+            throw APIError(.conflict, "worker \(id) has no place in a traced run of job \(run.job)")
+        }
+        let held = jobs.values.reduce(0) { sum, job in sum + (job.traces?.byRank.values.reduce(0) { $0 + $1.count } ?? 0) }
+        guard held + bytes.count <= CoordinatorLimits.traceStoreBytes else {
+            throw APIError(.tooLarge, "traces may have \(CoordinatorLimits.traceStoreBytes) bytes together")
+        }
+        guard let trace = RankTrace(bytes: bytes), trace.rank == Rank(rank) else {
+            throw APIError(.badRequest, "the body is not the trace of rank \(rank)")
+        }
+        if jobs[run.job]?.traces?.run != run { jobs[run.job]?.traces = (run, [:]) }
+        jobs[run.job]?.traces?.byRank[rank] = bytes
+    }
+
+    /// Gives a job's traces away, by rank.
+    func takeTraces(of job: JobNumber) -> [RankTrace] {
+        let held = jobs[job]?.traces?.byRank ?? [:]
+        jobs[job]?.traces = nil
+        return held.keys.sorted().compactMap { held[$0].flatMap { RankTrace(bytes: $0) } }
+    }
+
     /// The name under which a worker joined.
     func name(of id: WorkerID) throws(APIError) -> String {
         guard let worker = workers[id] else { throw APIError(.notFound, "there is no worker \(id)") }

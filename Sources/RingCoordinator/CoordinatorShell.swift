@@ -27,6 +27,8 @@ public actor CoordinatorShell {
         var journal: JobJournal
         var bells: [UInt64: AsyncStream<Void>.Continuation] = [:]
         var prompt: StoredPrompt?
+        /// What ranks noted in the newest run that was traced.
+        var traces: (run: Run, byRank: [Int: [UInt8]])?
         /// The data plane's secret of the newest run.
         var secret: (epoch: Epoch, text: String)?
     }

@@ -101,10 +101,12 @@ public struct EmbeddedCluster: Sendable {
 
     /// Submits a job with its prompt (empty for `attend`) and follows it; all workers do it unless `workers` says how many.
     public func submit(
-        _ spec: JobSpec, workers: Int? = nil, threads: Int?, prompt: [UInt32]
+        _ spec: JobSpec, workers: Int? = nil, threads: Int?, prompt: [UInt32], traces: Bool = false
     ) async throws -> (job: JobNumber, events: JobFeed) {
         do {
-            let (job, _) = try await shell.submit(Submission(spec: spec, workers: workers ?? processes.count, threads: threads))
+            var submission = Submission(spec: spec, workers: workers ?? processes.count, threads: threads)
+            if traces { submission.traces = true }
+            let (job, _) = try await shell.submit(submission)
             let events = try await shell.follow(job)
             if !prompt.isEmpty { try await shell.storePrompt(prompt, at: 0, of: job) }
             return (job, events)
@@ -112,6 +114,9 @@ public struct EmbeddedCluster: Sendable {
             throw Failure(.invalidInput, error.message)
         }
     }
+
+    /// What the ranks of a job noted that was submitted with `traces` and has succeeded, once. A rank whose trace did not come is missing.
+    public func traces(of job: JobNumber) async -> [RankTrace] { await shell.takeTraces(of: job) }
 
     /// Gives a job up.
     public func cancel(_ job: JobNumber, reason: String) async { try? await shell.cancel(job, reason: reason) }

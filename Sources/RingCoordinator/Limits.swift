@@ -6,6 +6,10 @@ public enum CoordinatorLimits {
     public static let jsonBytes = 4 << 20
     /// Most bytes of one batch of reports: a job's summaries and thousands of tokens fit.
     public static let reportBytes = 1 << 20
+    /// Most bytes of one rank's trace: 250,000 events.
+    public static let traceBytes = 8 << 20
+    /// Most bytes of traces that are held at a time; beyond it a rank's is refused, and its job goes on without.
+    public static let traceStoreBytes = 1 << 30
     /// Most bytes of one piece of a prompt, either way: 4,194,304 tokens. Held in memory once a request.
     public static let promptBytes = 16 << 20
     /// Most bytes of prompts of all open jobs together: 4 bytes a token for 2^28 tokens.

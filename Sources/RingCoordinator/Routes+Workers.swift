@@ -3,6 +3,7 @@
 import Foundation
 import Hummingbird
 import RingControl
+import RingCore
 
 extension CoordinatorServer {
     private struct Welcome: Encodable { let id: WorkerID }
@@ -25,6 +26,14 @@ extension CoordinatorServer {
                 }
             }
             return Self.lines(lines) { await shell.streamClosed(of: id, reader: reader) }
+        }
+        routes.post(":id/trace") { request, context in
+            let id = WorkerID(try Self.number(context))
+            let job = JobNumber(UInt64(try Self.query(request, "job")))
+            let run = Run(job, Epoch(UInt64(try Self.query(request, "epoch"))))
+            let buffer = try await request.body.collect(upTo: CoordinatorLimits.traceBytes)
+            try await shell.storeTrace([UInt8](buffer.readableBytesView), of: run, from: id)
+            return Response(status: .noContent)
         }
         routes.post(":id/reports") { request, context in
             let id = WorkerID(try Self.number(context))

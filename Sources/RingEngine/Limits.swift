@@ -25,7 +25,4 @@ public enum EngineLimits {
     /// Bytes of keys and values up to which one thread attends to a token's layer alone: it reads them in about the time that
     /// waking the others and waiting for them takes.
     public static let decodeAloneBytes = 512 << 10
-    /// Seconds for which a wait of decoding looks at the transport, between yielding its core, before it sleeps. A wake-up
-    /// costs tens of microseconds; longer would only burn a core while the leader is busy with a layer's weights.
-    public static let decodeSpinSeconds = 50e-6
 }

@@ -17,12 +17,14 @@ extension ModelRank where Wire: ~Copyable {
         }
     }
 
-    /// Counts the seconds of `body` as computing and returns them.
-    mutating func timed(_ body: (inout Self) throws(ModelError) -> Void) throws(ModelError) -> Double {
+    /// Counts the seconds of `body`, linear layers of `layer`, as computing and returns them.
+    mutating func timed(layer: Int, _ body: (inout Self) throws(ModelError) -> Void) throws(ModelError) -> Double {
         if engine.isCancelled() { throw .engine(.cancelled) }
         let start = EngineClock.now()
         try body(&self)
-        let seconds = EngineClock.now().seconds(since: start)
+        let end = EngineClock.now()
+        let seconds = end.seconds(since: start)
+        engine.trace?.note(TraceEvent(.linear, from: start, to: end, layer: layer, step: 0, peer: engine.rank))
         figures.computeSeconds += seconds
         return seconds
     }

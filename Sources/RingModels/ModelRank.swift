@@ -96,9 +96,9 @@ public struct ModelRank<Wire: RingWire & ~Copyable>: ~Copyable {
             guard let done = layersDone else { preconditionFailure("a rank whose layer broke off runs no further one") }
             let active = done.map { $0 <= layer }
             let slices = self.slices(active)
-            linearSeconds.before = try timed { (rank) throws(ModelError) in try rank.projectSlices(slices, layer: layer) }
+            linearSeconds.before = try timed(layer: layer) { (rank) throws(ModelError) in try rank.projectSlices(slices, layer: layer) }
             try attend(layer: layer, active, firstLayer: firstLayer, progress: progress)
-            linearSeconds.after = try timed { (rank) throws(ModelError) in
+            linearSeconds.after = try timed(layer: layer) { (rank) throws(ModelError) in
                 rank.layersDone = nil
                 try rank.finishSlices(slices, layer: layer)
                 rank.layersDone = zip(done, active).map { $1 ? layer + 1 : $0 }

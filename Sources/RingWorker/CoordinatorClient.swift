@@ -48,6 +48,14 @@ struct CoordinatorClient: Sendable {
         _ = try await exchange(ClusterRequest("POST", path, "application/x-ndjson", body))
     }
 
+    /// Hands over what was noted of a run.
+    func handOver(_ trace: [UInt8], of run: Run, by worker: WorkerID) async throws(ClientError) {
+        let path = "/v1/workers/\(worker)/trace?job=\(run.job)&epoch=\(run.epoch.number)"
+        var request = ClusterRequest("POST", path, "application/octet-stream", Data(trace))
+        request.seconds = WorkerLimits.traceSeconds
+        _ = try await exchange(request)
+    }
+
     /// The token ids of one chunk of a prompt.
     func prompt(of job: JobNumber, _ chunk: Chunk) async throws(ClientError) -> PromptChunk {
         var ids: [UInt32] = []

@@ -16,12 +16,13 @@ final class EngineThread: Sendable {
     /// Starts the thread; `ended` is called on it, last.
     init(
         _ assignment: Assignment, prompt: [PromptChunk], executor: any JobExecutor, listener: TCPListener, mailbox: Mailbox,
-        ended: @escaping @Sendable () -> Void
+        handOver: @escaping @Sendable ([UInt8]) -> Void, ended: @escaping @Sendable () -> Void
     ) {
         run = assignment.run
         let thread = Thread { [self] in
             let context = ExecutionContext(
                 listener: listener, report: { mailbox.put($0) }, isCancelled: { [self] in isCancelled },
+                handOver: handOver,
                 awaitStart: { [self] in
                     mailbox.put(.ready(run))
                     started.wait()

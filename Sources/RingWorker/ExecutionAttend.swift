@@ -23,6 +23,8 @@ struct AttendExecution {
         defer { pool.shutdown() }
         let source = try source(kernels)
         var rank = try prepare(source, plan: plan, kernels: kernels, pool: pool)
+        let recorder = ExecutionParts.recorder(assignment)
+        rank.engine.trace = recorder
         let driven: Result<Bool, ExecutionError>
         do throws(ExecutionError) {
             driven = .success(try drive(&rank, shape: source.shape, begun: begun, &summary))
@@ -31,7 +33,9 @@ struct AttendExecution {
         rank.engine.close()
         let finished = try driven.get()
         summary.isa = kernels.instructionSet.rawValue
-        return !finished || context.isCancelled() ? nil : summary
+        guard finished, !context.isCancelled() else { return nil }
+        ExecutionParts.handOver(recorder, of: assignment, context)
+        return summary
     }
 
     /// Loads, attends and writes; false when the job was cancelled before it began.

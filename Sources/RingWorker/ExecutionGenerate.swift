@@ -33,6 +33,8 @@ struct GenerateExecution {
             throw error
         }
         try adopt(into: &model)
+        let recorder = ExecutionParts.recorder(assignment)
+        model.engine.trace = recorder
         summary.tokensOwned = model.engine.shard.tokenCount
         summary.isa = kernels.instructionSet.rawValue
         summary.loadSeconds = MonotonicClock.now().seconds(since: begun)
@@ -45,7 +47,9 @@ struct GenerateExecution {
         model.engine.close()
         if case .failure(let error) = driven, error.code.mayPass, let left = model.keep() { keep(left) }
         try driven.get()
-        return context.isCancelled() ? nil : summary
+        if context.isCancelled() { return nil }
+        ExecutionParts.handOver(recorder, of: assignment, context)
+        return summary
     }
 
     /// Prefill, logits, decode, and the figures of all three.

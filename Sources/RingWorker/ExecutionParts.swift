@@ -1,4 +1,5 @@
 // What both kinds of job need: kernels, threads, connections to the other ranks, and errors in the words of a job.
+import Foundation
 import RingControl
 import RingCore
 import RingEngine
@@ -47,6 +48,22 @@ enum ExecutionParts {
         let digits = text.compactMap(\.hexDigitValue)
         guard digits.count == text.count, digits.count % 2 == 0 else { return nil }
         return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+    }
+
+    /// Where a rank notes what it does, if somebody wants to see it.
+    static func recorder(_ assignment: Assignment) -> TraceRecorder? {
+        assignment.traces == true ? TraceRecorder(threads: assignment.threads) : nil
+    }
+
+    /// Hands over what a rank has noted.
+    static func handOver(_ recorder: TraceRecorder?, of assignment: Assignment, _ context: ExecutionContext) {
+        guard let recorder else { return }
+        let (events, dropped) = recorder.result
+        let offset = Int64(Date().timeIntervalSince1970 * 1e9) - MonotonicClock.now().nanoseconds
+        // A name that is longer than a trace can hold is cut.
+        let machine = String(MachineFacts().hostName.prefix(60))
+        let trace = RankTrace(rank: Rank(assignment.rank), machine: machine, clockOffset: offset, droppedCount: dropped, events: events)
+        context.handOver(trace.bytes)
     }
 
     /// A rank's ring steps for its report: a query and a key that it sees cost `flopsPerPair`. In a large ring some steps in a row are

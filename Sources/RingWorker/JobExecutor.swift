@@ -46,17 +46,21 @@ public struct ExecutionContext: Sendable {
     public let report: @Sendable (WorkerReport) -> Void
     /// Whether the job is to be given up. Ask at least every 100 ms of work and in every wait.
     public let isCancelled: @Sendable () -> Bool
+    /// Hands what was noted of the run to the coordinator, and returns when it is there or cannot be got there: a run never fails for it.
+    public let handOver: @Sendable ([UInt8]) -> Void
     /// Reports `ready` and blocks until every rank is. False: the job was cancelled meanwhile.
     public let awaitStart: @Sendable () -> Bool
 
     /// A context of its parts.
     public init(
         listener: TCPListener, report: @escaping @Sendable (WorkerReport) -> Void,
-        isCancelled: @escaping @Sendable () -> Bool, awaitStart: @escaping @Sendable () -> Bool
+        isCancelled: @escaping @Sendable () -> Bool, handOver: @escaping @Sendable ([UInt8]) -> Void = { _ in },
+        awaitStart: @escaping @Sendable () -> Bool
     ) {
         self.listener = listener
         self.report = report
         self.isCancelled = isCancelled
+        self.handOver = handOver
         self.awaitStart = awaitStart
     }
 }

@@ -13,6 +13,8 @@ public enum WorkerLimits {
     public static let requestSeconds = 3.0
     /// Seconds that one piece of a prompt may take.
     public static let promptSeconds = 60.0
+    /// Seconds that a trace may take to get to the coordinator; its run ends that much later.
+    public static let traceSeconds = 30.0
     /// Seconds that the last reports get to be sent when a worker leaves.
     public static let lastWordSeconds = 1.0
     /// Most tokens of a prompt that are fetched in one request: 4 MiB.

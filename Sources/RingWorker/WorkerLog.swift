@@ -2,6 +2,7 @@
 // directives that it answers. Docs/OPERATIONS.md lists the messages. Nothing here is a secret, part of a prompt or part of an answer.
 
 import Logging
+import RingClient
 import RingControl
 import RingCore
 
@@ -37,6 +38,13 @@ struct WorkerLog {
         default: break
         }
         for directive in directives { note(directive, circumstances) }
+    }
+
+    /// The trace of a run did not get to the coordinator; the run goes on without.
+    func noteTrace(_ run: Run, _ error: ClientError) {
+        var fields = fields(run)
+        fields["reason"] = .string(error.description)
+        logger.warning("trace lost", metadata: fields)
     }
 
     // MARK: the session

@@ -255,8 +255,28 @@ actor WorkerShell {
     private func start(_ assignment: Assignment) {
         let chunks = prompts?.run == assignment.run ? prompts?.chunks ?? [] : []
         prompts = nil
-        thread = EngineThread(assignment, prompt: chunks, executor: executor, listener: listener, mailbox: fromEngine) { [weak self] in
+        // The engine's thread waits here, and not for long: a trace that does not get through is nobody's failure.
+        let handOver: @Sendable ([UInt8]) -> Void = { [weak self] bytes in
+            let isThere = DispatchSemaphore(value: 0)
+            Task {
+                await self?.send(trace: bytes, of: assignment.run)
+                isThere.signal()
+            }
+            _ = isThere.wait(timeout: .now() + WorkerLimits.traceSeconds)
+        }
+        thread = EngineThread(
+            assignment, prompt: chunks, executor: executor, listener: listener, mailbox: fromEngine, handOver: handOver
+        ) { [weak self] in
             Task { await self?.engineEnded(assignment.run) }
+        }
+    }
+
+    private func send(trace: [UInt8], of run: Run) async {
+        guard let worker = machine.worker else { return }
+        do throws(ClientError) {
+            try await client.handOver(trace, of: run, by: worker)
+        } catch {
+            log.noteTrace(run, error)
         }
     }
 

@@ -37,7 +37,8 @@ struct AttendCommand: AsyncParsableCommand {
         }
         let result = try AttendResult(for: &spec, output: attention.output, verifyRows: attention.verifyRows)
         let follower = JobFollower(
-            spec: .attend(spec), workers: cluster.workers, threads: cluster.threads, prompt: [], verbose: cluster.verbose)
+            spec: .attend(spec), workers: cluster.workers, threads: cluster.threads, prompt: [], verbose: cluster.verbose,
+            trace: try figures.traceFile())
         let summaries: [WorkerSummary]
         let outcome: OracleCheck.Outcome?
         do {

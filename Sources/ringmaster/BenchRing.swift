@@ -86,6 +86,8 @@ struct BenchRing: AsyncParsableCommand {
     private func measure(_ spec: AttendSpec, each: Int, threads: Int) async throws -> [RingBenchReport.Pair] {
         let configuration = EmbeddedCluster.Configuration(binary: try JobFollower.ownBinary(), workers: workers)
         let (workers, repeats) = (workers, repeats)
+        let trace = try figures.traceFile()
+        defer { trace?.discard() }
         do {
             return try await EmbeddedCluster.run(configuration) { cluster in
                 var pairs: [RingBenchReport.Pair] = []
@@ -93,7 +95,9 @@ struct BenchRing: AsyncParsableCommand {
                     var (ring, single): ([WorkerSummary], [WorkerSummary]) = ([], [])
                     for isRing in turn % 2 == 0 ? [true, false] : [false, true] {
                         let summaries = try await Self.job(
-                            cluster, spec, workers: isRing ? workers : 1, threads: isRing ? each : threads)
+                            cluster, spec, workers: isRing ? workers : 1, threads: isRing ? each : threads,
+                            // The last run of the ring is traced.
+                            trace: isRing && turn == repeats - 1 ? trace : nil)
                         if isRing { ring = summaries } else { single = summaries }
                     }
                     pairs.append(RingBenchReport.Pair(ring: ring, single: single))
@@ -107,14 +111,20 @@ struct BenchRing: AsyncParsableCommand {
         }
     }
 
-    private static func job(_ cluster: EmbeddedCluster, _ spec: AttendSpec, workers: Int, threads: Int) async throws -> [WorkerSummary] {
-        let (job, events) = try await cluster.submit(.attend(spec), workers: workers, threads: threads, prompt: [])
+    private static func job(
+        _ cluster: EmbeddedCluster, _ spec: AttendSpec, workers: Int, threads: Int, trace: TraceFile?
+    ) async throws -> [WorkerSummary] {
+        let (job, events) = try await cluster.submit(
+            .attend(spec), workers: workers, threads: threads, prompt: [], traces: trace != nil)
         var screen = JobScreen(job, verbose: false)
         defer { screen.clear() }
         for await item in events {
             guard case .news(let news) = item, let end = try screen.show(news.event, onToken: { _ in }) else { continue }
             switch end {
-            case .succeeded(let summaries): return summaries
+            case .succeeded(let summaries):
+                screen.clear()
+                try await trace?.write(cluster.traces(of: job), workers: cluster.processNumbers.map(\.name))
+                return summaries
             case .failed(let failure): throw failure
             case .cancelled(let reason): throw Failure(.shuttingDown, "the job was cancelled: \(reason)")
             }

@@ -1,4 +1,4 @@
-// What `run` and `attend` tell of a ring beside its result: a table of its steps.
+// What `run`, `attend` and `bench ring` tell of a ring beside the result: a table of its steps, and a trace of who did what when.
 
 import ArgumentParser
 import RingControl
@@ -8,6 +8,12 @@ import RingFormats
 struct FigureOptions: ParsableArguments {
     @Flag(help: "Print what each ring step cost each rank.")
     var steps = false
+    @Option(
+        help: ArgumentHelp("Write what every rank did when to this file, for ui.perfetto.dev or chrome://tracing.", valueName: "file"))
+    var trace: String?
+
+    /// The file for the trace, if one is wanted.
+    func traceFile() throws(CommandError) -> TraceFile? { try trace.map { path throws(CommandError) in try TraceFile(path) } }
 
     /// Prints what is wanted of `summaries` for people.
     func tell(_ summaries: [WorkerSummary]) {

@@ -17,11 +17,15 @@ struct JobFollower: Sendable {
     let prompt: [UInt32]
     /// Whether to tell more on stderr.
     let verbose: Bool
+    /// Where a trace of the job goes, if one is wanted.
+    var trace: TraceFile?
 
     /// Starts a cluster, runs the job, ends the cluster, and gives the figures of every worker, by rank.
     func run(onToken: @escaping @Sendable (UInt32) -> Void = { _ in }) async throws -> [WorkerSummary] {
         var configuration = EmbeddedCluster.Configuration(binary: try Self.ownBinary(), workers: workers)
         if verbose { configuration.mirror = { Console.message($1) } }
+        // Nothing is left of a file that did not get its name.
+        defer { trace?.discard() }
         do {
             return try await EmbeddedCluster.run(configuration) { cluster in try await follow(cluster, onToken) }
         } catch let failure as Failure {
@@ -37,7 +41,7 @@ struct JobFollower: Sendable {
     }
 
     private func follow(_ cluster: EmbeddedCluster, _ onToken: @Sendable (UInt32) -> Void) async throws -> [WorkerSummary] {
-        let (job, events) = try await cluster.submit(spec, threads: threads, prompt: prompt)
+        let (job, events) = try await cluster.submit(spec, threads: threads, prompt: prompt, traces: trace != nil)
         if verbose {
             Console.message("coordinator at \(cluster.address)")
             for (name, process) in cluster.processNumbers { Console.message("\(name) is process \(process)") }
@@ -47,7 +51,10 @@ struct JobFollower: Sendable {
         for await item in events {
             guard case .news(let news) = item, let end = try screen.show(news.event, onToken: onToken) else { continue }
             switch end {
-            case .succeeded(let summaries): return summaries
+            case .succeeded(let summaries):
+                screen.clear()
+                try await trace?.write(cluster.traces(of: job), workers: cluster.processNumbers.map(\.name))
+                return summaries
             case .failed(let failure):
                 explain(failure, cluster)
                 throw failure

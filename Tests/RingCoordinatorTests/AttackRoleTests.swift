@@ -18,7 +18,8 @@ struct AttackRoleTests {
         ("GET", "/v1/jobs", "rsa"), ("GET", "/v1/jobs/{7}", "rsa"), ("GET", "/v1/jobs/{7}/events", "rsa"),
         ("POST", "/v1/jobs", "sa"), ("DELETE", "/v1/jobs/{7}", "sa"), ("PUT", "/v1/jobs/{7}/prompt", "sa"),
         ("GET", "/v1/jobs/{7}/prompt", "w"), ("POST", "/v1/workers", "w"), ("GET", "/v1/workers/{7}/directives", "w"),
-        ("POST", "/v1/workers/{7}/reports", "w"), ("POST", "/v1/workers/{mallory}/certificate", "w"),
+        ("POST", "/v1/workers/{7}/reports", "w"), ("POST", "/v1/workers/{7}/trace", "w"),
+        ("POST", "/v1/workers/{mallory}/certificate", "w"),
         ("POST", "/v1/workers/{mallory}/drain", "a"), ("POST", "/v1/drain", "a"),
     ]
 

@@ -9,6 +9,7 @@ import Testing
 struct RouteTests {
     private static let guarded = [
         ("GET", "/v1/workers"), ("POST", "/v1/workers"), ("GET", "/v1/workers/1/directives"), ("POST", "/v1/workers/1/reports?batch=1"),
+        ("POST", "/v1/workers/1/trace?job=1&epoch=1"),
         ("GET", "/v1/jobs"), ("POST", "/v1/jobs"), ("GET", "/v1/jobs/1"), ("DELETE", "/v1/jobs/1"), ("GET", "/v1/jobs/1/events"),
         ("GET", "/v1/jobs/1/prompt?start=0&count=1"), ("PUT", "/v1/jobs/1/prompt?start=0"),
     ]
@@ -41,6 +42,8 @@ struct RouteTests {
                 ("GET", "/v1/workers/7/directives", "", 404, "not_found"), ("GET", "/v1/elephants", "", 404, "not_found"),
                 ("POST", "/v1/workers/7/reports?batch=1", "", 404, "not_found"),
                 ("POST", "/v1/workers/7/reports", "", 400, "bad_request"),
+                ("POST", "/v1/workers/7/trace?job=1&epoch=1", "", 404, "not_found"),
+                ("POST", "/v1/workers/7/trace?job=1", "", 400, "bad_request"),
                 ("POST", "/v1/workers/7/reports?batch=1", "nonsense", 400, "bad_request"),
                 ("POST", "/v1/workers", #"{"name":"a"}"#, 400, "bad_request"),
             ]

@@ -60,6 +60,25 @@ struct SessionTests {
         }
     }
 
+    @Test("a trace that nobody asked for is refused, and its job goes on without")
+    func unwantedTrace() async throws {
+        let script = Script { assignment, _, context throws(ExecutionError) in
+            guard context.awaitStart() else { return nil }
+            let event = TraceEvent(.wait, from: Moment(nanoseconds: 1), to: Moment(nanoseconds: 2), layer: 0, step: 0, peer: Rank(0))
+            let trace = RankTrace(rank: Rank(assignment.rank), machine: "m", clockOffset: 0, droppedCount: 0, events: [event])
+            context.handOver(trace.bytes)
+            return WorkerSummary(rank: assignment.rank)
+        }
+        try await Bench.run(workers: ["a", "b"], executor: script) { bench in
+            try await bench.expect(201, "POST", "/v1/jobs", json: attendRequest(workers: 2))
+            let last = try await bench.events(of: 1).last ?? ""
+            #expect(last.contains(#""type":"succeeded""#), "\(last)")
+            let worker = (try await bench.ask("GET", "/v1/workers").text.firstMatch(of: /"id":(\d+)/)?.1).map(String.init) ?? ""
+            let answer = try await bench.ask("POST", "/v1/workers/\(worker)/trace?job=1&epoch=1", [1, 2, 3])
+            #expect(answer.status == 409 && answer.text.contains("traced run"), "\(answer.text)")
+        }
+    }
+
     @Test("a deleted job is given up by its workers, which then take another")
     func cancel() async throws {
         try await Bench.run(workers: ["a", "b"], executor: .endless) { bench in
