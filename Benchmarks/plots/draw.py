@@ -20,8 +20,8 @@ CHARTS = {
 
 
 def comparisons(folder: Path) -> dict[str, dict]:
-    """The newest comparison of each name among the recorded files, with the head of its file. Names of files begin with their date."""
-    found: dict[str, dict] = {}
+    """The newest comparison of each name among the recorded files, with the head of its file, by the date recorded in it."""
+    reports: list[dict] = []
     for path in sorted(folder.glob("*.json")):
         try:
             report = json.loads(path.read_text())
@@ -29,6 +29,9 @@ def comparisons(folder: Path) -> dict[str, dict]:
             raise SystemExit(f"error: {path}: {error}") from None
         if not isinstance(report, dict) or report.get("kind") != "peers" or report.get("quick"):
             continue
+        reports.append(report)
+    found: dict[str, dict] = {}
+    for report in sorted(reports, key=lambda report: report["date"]):
         for comparison in report["comparisons"]:
             if comparison["rows"]:
                 found[comparison["name"]] = report | comparison
