@@ -10,12 +10,11 @@
 // that has outgrown it by 2^8, and then by a whole power of two, so that what was weighed before is shrunk without rounding.
 // Subnormals count as zero (TDPBF16PS).
 #if defined(__x86_64__)
+#include "exp2_coefficients.h"
 #include "tiles.h"
 
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,amx-tile,amx-bf16"))), \
                              apply_to = function)
-#define RING_ZMM_DOT 1
-#include "attention_zmm.h"
 
 enum {
     STRIP = 32,
@@ -122,14 +121,14 @@ RING_TEMPLATE void next_score_step(score_steps *steps) {
 
 // --- weights
 
-// 2^t by the polynomial of the least relative error on [0, 1), 7.5e-8. -inf gives 0 here, so `follow` looks for it.
+// 2^t: the polynomial of what is above its floor, scaled by the floor. -inf gives 0 here, so `follow` looks for it.
 RING_TEMPLATE __m512 exp2_floor(__m512 t) {
     const __m512 r = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.00187757669f), r, _mm512_set1_ps(0.00898933969f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.0558263175f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.240153611f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.693153083f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.99999994f));
+    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(RING_EXP2_FLOOR_C5), r, _mm512_set1_ps(RING_EXP2_FLOOR_C4));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(RING_EXP2_FLOOR_C3));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(RING_EXP2_FLOOR_C2));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(RING_EXP2_FLOOR_C1));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(RING_EXP2_FLOOR_C0));
     return _mm512_scalef_ps(p, t);
 }
 
@@ -144,7 +143,7 @@ RING_TEMPLATE void store_parts(uint16_t *out, __m512 first, __m512 second) {
 }
 
 // The strip row's reference grows to `grown` or a little less, a whole power of two away from where it was, and with it shrink the
-// accumulator, the sum and the weights that wait since key `since` of the key tile. From -inf there is nothing to shrink.
+// accumulator, the sum and the weights of the key tile's blocks before this one. From -inf there is nothing to shrink.
 static __attribute__((noinline)) void raise_reference(amx_walk *walk, const meeting *block, int32_t i, float grown) {
     const int32_t row = block->row + i;
     const float old = walk->reference[row];
@@ -272,20 +271,6 @@ static void add_values(const amx_walk *walk, const meeting *last) {
 
 static int32_t min32(int64_t a, int64_t b) { return (int32_t)(a < b ? a : b); }
 
-// What the rows [row, row + rows) of a call see between them, and what all of them see.
-static void look(const ring_attention_call *call, int64_t row, int32_t rows, ring_key_span *any, ring_key_span *all) {
-    *any = (ring_key_span){call->keys, 0};
-    *all = (ring_key_span){0, call->keys};
-    for (int32_t i = 0; i < rows; i++) {
-        const ring_key_span seen = ring_visible(call, row + i);
-        if (seen.first > all->first) all->first = seen.first;
-        if (seen.end < all->end) all->end = seen.end;
-        if (seen.first >= seen.end) continue;
-        if (seen.first < any->first) any->first = seen.first;
-        if (seen.end > any->end) any->end = seen.end;
-    }
-}
-
 // Puts the strip at block->row before its first block of the key tile; false if it sees nothing there.
 static int enter_tile(const amx_walk *walk, meeting *block) {
     block->rows = min32(walk->rows - block->row, STRIP);
@@ -355,7 +340,7 @@ static void attend_tile(amx_walk *walk) {
     ring_key_span any = {walk->call->keys, 0};
     for (int32_t strip = 0; strip * STRIP < walk->rows; strip++) {
         ring_key_span *seen = &walk->any[strip];
-        look(walk->call, walk->first_row + strip * STRIP, min32(walk->rows - strip * STRIP, STRIP), seen, &walk->all[strip]);
+        ring_seen_by(walk->call, walk->first_row + strip * STRIP, min32(walk->rows - strip * STRIP, STRIP), seen, &walk->all[strip]);
         if (seen->first < any.first) any.first = seen->first;
         if (seen->end > any.end) any.end = seen->end;
     }

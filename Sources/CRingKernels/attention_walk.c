@@ -115,22 +115,11 @@ static void walk_strips(const ring_attention_call *call, const ring_tile_steps *
     }
 }
 
-// The keys that the rows [row, end) see between them: from the first of the first row that sees any to the end of the last.
-static ring_key_span seen_by(const ring_attention_call *call, int64_t row, int64_t end) {
-    ring_key_span all = {call->keys, 0};
-    for (int64_t i = row; i < end; i++) {
-        const ring_key_span seen = ring_visible(call, i);
-        if (seen.first >= seen.end) continue;
-        if (seen.first < all.first) all.first = seen.first;
-        if (seen.end > all.end) all.end = seen.end;
-    }
-    return all;
-}
-
 // One query tile against every key tile that one of its rows sees.
 static void walk_keys(const ring_attention_call *call, const ring_tile_steps *steps, ring_strip *strip, int64_t row,
                       int64_t end) {
-    const ring_key_span seen = seen_by(call, row, end);
+    ring_key_span seen, all;
+    ring_seen_by(call, row, end - row, &seen, &all);
     if (seen.first >= seen.end) return;
     uint8_t *packed = call->scratch;
     for (int64_t first = row; first < end; first += RING_STRIP, packed += QUERY_STRIP_BYTES)

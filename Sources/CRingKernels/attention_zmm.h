@@ -15,11 +15,9 @@ typedef enum ring_kind {
     RING_KIND_DOT,  // bf16 page, bf16 pair rows, VDPBF16PS
 } ring_kind;
 
-// One step of the depth: loads `vectors` zmm of a page's row, multiplies them with one broadcast dword of each row.
-RING_TEMPLATE void ring_multiply_step(const ring_kind kind, const int rows, const int vectors, const __mmask16 last,
-                                      const float *a, const int64_t a_stride, const float *b, const int half,
-                                      __m512 c[RING_STRIP][4]) {
-    __m512 columns[4];
+// `vectors` zmm of a page's row; `last` masks the last one's columns, `half` says which of a pair is widened.
+RING_TEMPLATE void ring_load_columns(const ring_kind kind, const int vectors, const __mmask16 last, const float *b, const int half,
+                                     __m512 columns[4]) {
 #pragma clang loop unroll(full)
     for (int j = 0; j < vectors; j++) {
         columns[j] = j == vectors - 1 && last != 0xffff ? _mm512_maskz_loadu_ps(last, b + 16 * j) : _mm512_loadu_ps(b + 16 * j);
@@ -28,6 +26,14 @@ RING_TEMPLATE void ring_multiply_step(const ring_kind kind, const int rows, cons
             columns[j] = _mm512_castsi512_ps(half ? _mm512_and_si512(pair, high) : _mm512_slli_epi32(pair, 16));
         }
     }
+}
+
+// One step of the depth: loads the columns, multiplies them with one broadcast dword of each row.
+RING_TEMPLATE void ring_multiply_step(const ring_kind kind, const int rows, const int vectors, const __mmask16 last,
+                                      const float *a, const int64_t a_stride, const float *b, const int half,
+                                      __m512 c[RING_STRIP][4]) {
+    __m512 columns[4];
+    ring_load_columns(kind, vectors, last, b, half, columns);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
         const __m512 row = _mm512_set1_ps(a[i * a_stride]);

@@ -45,14 +45,7 @@ typedef struct ring_token_block {
 RING_TEMPLATE void token_step(const ring_kind kind, const int rows, const int vectors, const __mmask16 mask, const float *a,
                               const int64_t a_stride, const float *b, const int half, __m512 c[ACCUMULATORS]) {
     __m512 columns[4];
-#pragma clang loop unroll(full)
-    for (int j = 0; j < vectors; j++) {
-        columns[j] = mask != 0xffff ? _mm512_maskz_loadu_ps(mask, b + 16 * j) : _mm512_loadu_ps(b + 16 * j);
-        if (kind == RING_KIND_WIDE) {
-            const __m512i pair = _mm512_castps_si512(columns[j]), high = _mm512_set1_epi32((int)0xffff0000u);
-            columns[j] = _mm512_castsi512_ps(half ? _mm512_and_si512(pair, high) : _mm512_slli_epi32(pair, 16));
-        }
-    }
+    ring_load_columns(kind, vectors, mask, b, half, columns);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
         const __m512 row = _mm512_set1_ps(a[i * a_stride]);
@@ -218,8 +211,7 @@ static void walk_block(const ring_attention_call *call, const ring_token_group *
 }
 
 void ring_decode_avx512(const ring_attention_call *call) {
-    const uint32_t before = _mm_getcsr(); // weights below 2^-126 become zero, as in ring_attention_walk
-    _mm_setcsr(before | 0x8000);
+    const uint32_t before = ring_flush_to_zero();
     float *packed = call->scratch, *weights = packed + RING_DECODE_ROWS * RING_DIM_MAX;
     float *sums = weights + GROUP_ROWS * RING_BLOCK_TOKENS;
     for (int64_t row = 0; row < call->rows; row++) {
@@ -242,7 +234,7 @@ void ring_decode_avx512(const ring_attention_call *call) {
     const int32_t group_rows = groups ? (int32_t)(call->rows + groups - 1) / groups : 0;
     for (int64_t key = 0; key < call->keys; key += RING_BLOCK_TOKENS) walk_block(call, &all, key, groups, group_rows);
     for (int64_t row = 0; row < call->rows; row++) call->row_sum[row] = _mm512_reduce_add_ps(_mm512_loadu_ps(sums + 16 * row));
-    _mm_setcsr(before);
+    ring_restore_control(before);
 }
 #pragma clang attribute pop
 #endif

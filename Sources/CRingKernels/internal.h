@@ -118,6 +118,21 @@ static inline ring_key_span ring_visible(const ring_attention_call *call, int64_
     return (ring_key_span){0, end < 0 ? 0 : end > call->keys ? call->keys : end};
 }
 
+// What the rows [row, row + rows) of a call see between them, from the first key to the last, and what all of them see; nothing is
+// first >= end.
+static inline void ring_seen_by(const ring_attention_call *call, int64_t row, int64_t rows, ring_key_span *any, ring_key_span *all) {
+    *any = (ring_key_span){call->keys, 0};
+    *all = (ring_key_span){0, call->keys};
+    for (int64_t i = row; i < row + rows; i++) {
+        const ring_key_span seen = ring_visible(call, i);
+        if (seen.first > all->first) all->first = seen.first;
+        if (seen.end < all->end) all->end = seen.end;
+        if (seen.first >= seen.end) continue;
+        if (seen.first < any->first) any->first = seen.first;
+        if (seen.end > any->end) any->end = seen.end;
+    }
+}
+
 static inline float ring_float_of_bits(uint32_t bits) {
     float value;
     memcpy(&value, &bits, sizeof value);

@@ -1,4 +1,5 @@
 // Every bound of the engine in one place, each with what raising it would cost.
+import RingCore
 
 /// Bounds of the engine.
 public enum EngineLimits {
@@ -19,7 +20,7 @@ public enum EngineLimits {
     /// Most tasks that a trace holds of one rank, shared out among its threads.
     public static let traceTasks = 1 << 17
     /// Bytes of a trace in a rank's memory, and nearly so on its way to the coordinator.
-    public static let traceBytes = (traceSteps + traceTasks) * 32
+    public static let traceBytes = (traceSteps + traceTasks) * TraceEvent.recordBytes
     /// Keys that one decode task takes: enough to keep a thread streaming, few enough to share a shard over threads.
     public static let decodeTaskKeys = 4096
     /// Bytes of keys and values up to which one thread attends to a token's layer alone: it reads them in about the time that

@@ -58,21 +58,29 @@ extension Kernels {
         queries: FloatRows, firstPosition: Int, keys: KVBlocks, kvHead: Int, causal: Bool, scale: Float, into state: AttentionState,
         scratch: AttentionScratch, hasSpans: Bool
     ) {
+        var call = unsafe call(queries, keys, kvHead: kvHead, scale: scale, into: state, scratch: scratch)
+        unsafe call.q_first = Int64(firstPosition)
+        unsafe call.k_first = Int64(keys.firstPosition)
+        unsafe call.causal = causal ? 1 : 0
+        if hasSpans { unsafe call.spans = UnsafePointer(scratch.spans.base.assumingMemoryBound(to: ring_key_span.self)) }
+        unsafe table.pointee.attend(&call)
+    }
+
+    /// What one call of the C table reads and writes, every key visible, once the shapes are known to fit.
+    func call(
+        _ queries: FloatRows, _ keys: KVBlocks, kvHead: Int, scale: Float, into state: AttentionState, scratch: AttentionScratch
+    ) -> ring_attention_call {
         let layout = keys.layout
         precondition(queries.columns == layout.headDim, "queries of \(queries.columns) dimensions for head_dim \(layout.headDim)")
         precondition(state.rows == queries.rows && state.accumulator.columns == layout.valueDim, "state of another shape")
         precondition(scale > 0 && scale.isFinite, "scale \(scale)")
         precondition(layout.byteCount(forTokens: keys.tokens) <= keys.region.byteCount && keys.tokens >= 0, "tokens past the blocks")
-        var call = unsafe ring_attention_call(
-            q: queries.base, q_stride: Int64(queries.stride), rows: Int64(queries.rows), q_first: Int64(firstPosition),
+        return unsafe ring_attention_call(
+            q: queries.base, q_stride: Int64(queries.stride), rows: Int64(queries.rows), q_first: 0,
             kv: keys.region.base.assumingMemoryBound(to: UInt8.self), block_stride: Int64(layout.blockByteCount),
             k_offset: Int64(layout.keyOffset(head: kvHead)), v_offset: Int64(layout.valueOffset(head: kvHead)), keys: Int64(keys.tokens),
-            k_first: Int64(keys.firstPosition), head_dim: Int32(layout.headDim), value_dim: Int32(layout.valueDim),
-            element: layout.element.code, causal: causal ? 1 : 0,
-            spans: hasSpans ? UnsafePointer(scratch.spans.base.assumingMemoryBound(to: ring_key_span.self)) : nil, scale: scale,
-            acc: state.accumulator.base,
-            acc_stride: Int64(state.accumulator.stride), row_max: state.rowMax.base, row_sum: state.rowSum.base,
-            scratch: scratch.region.base)
-        unsafe table.pointee.attend(&call)
+            k_first: 0, head_dim: Int32(layout.headDim), value_dim: Int32(layout.valueDim), element: layout.element.code, causal: 0,
+            spans: nil, scale: scale, acc: state.accumulator.base, acc_stride: Int64(state.accumulator.stride),
+            row_max: state.rowMax.base, row_sum: state.rowSum.base, scratch: scratch.region.base)
     }
 }

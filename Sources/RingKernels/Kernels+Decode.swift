@@ -11,22 +11,11 @@ extension Kernels {
     public func decode(
         queries: FloatRows, keys: KVBlocks, kvHead: Int, scale: Float, into state: AttentionState, scratch: AttentionScratch
     ) {
-        let layout = keys.layout
-        precondition(queries.columns == layout.headDim, "queries of \(queries.columns) dimensions for head_dim \(layout.headDim)")
-        precondition(state.rows == queries.rows && state.accumulator.columns == layout.valueDim, "state of another shape")
-        precondition(scale > 0 && scale.isFinite, "scale \(scale)")
-        precondition(layout.byteCount(forTokens: keys.tokens) <= keys.region.byteCount && keys.tokens >= 0, "tokens past the blocks")
+        precondition(state.rows == queries.rows, "state of another shape")
         for row in stride(from: 0, to: queries.rows, by: KernelLimits.decodeRows) {
             let rows = row..<min(row + KernelLimits.decodeRows, queries.rows)
-            let (own, part) = (queries.rows(rows), state.rows(rows))
-            var call = unsafe ring_attention_call(
-                q: own.base, q_stride: Int64(own.stride), rows: Int64(own.rows), q_first: 0,
-                kv: keys.region.base.assumingMemoryBound(to: UInt8.self), block_stride: Int64(layout.blockByteCount),
-                k_offset: Int64(layout.keyOffset(head: kvHead)), v_offset: Int64(layout.valueOffset(head: kvHead)),
-                keys: Int64(keys.tokens), k_first: 0, head_dim: Int32(layout.headDim), value_dim: Int32(layout.valueDim),
-                element: layout.element.code, causal: 0, spans: nil, scale: scale, acc: part.accumulator.base,
-                acc_stride: Int64(part.accumulator.stride), row_max: part.rowMax.base, row_sum: part.rowSum.base,
-                scratch: scratch.region.base)
+            var call = unsafe call(
+                queries.rows(rows), keys, kvHead: kvHead, scale: scale, into: state.rows(rows), scratch: scratch)
             unsafe table.pointee.decode(&call)
         }
     }

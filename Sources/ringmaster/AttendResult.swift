@@ -64,18 +64,11 @@ struct AttendResult {
         return FileManager.default.temporaryDirectory.appending(path: passing).path(percentEncoded: false)
     }
 
-    /// Different random rows, ascending, always with the first and the last: that is where edges go wrong.
+    /// Random rows of those that are computed, other ones each time.
     private static func choose(_ count: Int, of spec: AttendSpec) -> [Int] {
-        if let sampled = spec.queryRows { return choose(count, of: sampled.count).map { sampled[$0] } }
-        return choose(count, of: spec.shape.tokens)
-    }
-
-    private static func choose(_ count: Int, of tokens: Int) -> [Int] {
-        if count >= tokens { return Array(0..<tokens) }
-        var chosen: Set<Int> = [tokens - 1]
-        if count > 1 { chosen.insert(0) }
-        while chosen.count < count { chosen.insert(Int.random(in: 0..<tokens)) }
-        return chosen.sorted()
+        let computed = spec.queryRows?.count ?? spec.shape.tokens
+        let places = SampledRows.choose(count, of: computed, seed: .random(in: 0...UInt64.max))
+        return spec.queryRows.map { rows in places.map { rows[$0] } } ?? places
     }
 
     /// Compares the chosen rows with the oracle; `nil` when none were asked for.

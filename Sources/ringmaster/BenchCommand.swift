@@ -12,6 +12,13 @@ struct BenchCommand: AsyncParsableCommand {
         subcommands: [BenchAttention.self, BenchDecode.self, BenchRing.self, BenchTransport.self])
 }
 
+/// Refuses heads that no benchmark takes.
+func checkHeads(_ heads: Int, _ kvHeads: Int) throws {
+    guard (1...1024).contains(heads), (1...1024).contains(kvHeads), heads % kvHeads == 0 else {
+        throw ValidationError("--kv-heads must divide --heads (at most 1024)")
+    }
+}
+
 /// `ringmaster bench attention`.
 struct BenchAttention: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -37,9 +44,7 @@ struct BenchAttention: ParsableCommand {
     mutating func validate() throws {
         guard tokens >= 1, tokens <= 1 << 24 else { throw ValidationError("--tokens is 1 to 16M for a benchmark, got \(tokens)") }
         guard threads >= 1, threads <= 1024 else { throw ValidationError("--threads is 1 to 1024, got \(threads)") }
-        guard heads >= 1, heads <= 1024, (kvHeads ?? heads) >= 1, heads % (kvHeads ?? heads) == 0 else {
-            throw ValidationError("--kv-heads must divide --heads (at most 1024)")
-        }
+        try checkHeads(heads, kvHeads ?? heads)
     }
 
     func run() throws {

@@ -42,9 +42,7 @@ struct BenchDecode: ParsableCommand {
             throw ValidationError("--threads is 1 to \(EngineLimits.threads), got \(threads)")
         }
         guard (1...256).contains(layers) else { throw ValidationError("--layers is 1 to 256 for a benchmark, got \(layers)") }
-        guard (1...1024).contains(heads), (1...1024).contains(kvHeads), heads % kvHeads == 0 else {
-            throw ValidationError("--kv-heads must divide --heads (at most 1024)")
-        }
+        try checkHeads(heads, kvHeads)
     }
 
     func run() throws {

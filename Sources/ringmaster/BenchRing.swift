@@ -44,9 +44,7 @@ struct BenchRing: AsyncParsableCommand {
         guard (1...Limits.tokens).contains(tokens) else { throw ValidationError("--tokens is 1 to \(Limits.tokens), got \(tokens)") }
         guard (2...64).contains(workers) else { throw ValidationError("--workers is 2 to 64, got \(workers)") }
         guard (1...100).contains(repeats) else { throw ValidationError("--repeats is 1 to 100, got \(repeats)") }
-        guard heads >= 1, heads <= 1024, (kvHeads ?? heads) >= 1, heads % (kvHeads ?? heads) == 0 else {
-            throw ValidationError("--kv-heads must divide --heads (at most 1024)")
-        }
+        try checkHeads(heads, kvHeads ?? heads)
         guard AttendCommand.takes(headDim) else { throw ValidationError("--head-dim is a multiple of 8 from 32 to 256, got \(headDim)") }
     }
 

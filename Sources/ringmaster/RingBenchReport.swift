@@ -33,14 +33,8 @@ struct RingBenchReport {
     private var singleSeconds: Double { middle(pairs.map(\.singleSeconds)) }
     private var gflops: Double { median.ring.reduce(0) { $0 + $1.flops } / ringSeconds / 1e9 }
 
-    /// Of one rank in one run: seconds without anything to compute over all seconds.
-    private func exposed(_ summary: WorkerSummary) -> Double {
-        let busy = summary.computeSeconds + summary.exposedSeconds
-        return busy > 0 ? summary.exposedSeconds / busy : 0
-    }
-
     /// A rank's exposed share, the median of the runs.
-    private func exposed(rank: Int) -> Double { middle(pairs.map { exposed($0.ring[rank]) }) }
+    private func exposed(rank: Int) -> Double { middle(pairs.map { exposedFraction([$0.ring[rank]]) }) }
 
     private func bytesSent(_ summary: WorkerSummary) -> Int { (summary.ringSteps ?? []).reduce(0) { $0 + $1.bytesSent } }
     private var bytesSent: Int { median.ring.reduce(0) { $0 + bytesSent($1) } }
