@@ -148,6 +148,11 @@ public struct AttendSpec: Hashable, Sendable, Codable {
     }
 }
 
+extension AttendSpec {
+    /// Which keys a query sees.
+    public var mask: Mask { causal ? .causal : .full }
+}
+
 /// What a job is asked to do.
 public enum JobSpec: Hashable, Sendable {
     /// Answer a prompt.
@@ -168,6 +173,14 @@ public enum JobSpec: Hashable, Sendable {
         switch self {
         case .generate: .zigzag
         case .attend(let spec): spec.causal ? .zigzag : .contiguous
+        }
+    }
+
+    /// Which keys a query sees.
+    public var mask: Mask {
+        switch self {
+        case .generate: .causal
+        case .attend(let spec): spec.mask
         }
     }
 

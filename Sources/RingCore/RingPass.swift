@@ -1,8 +1,8 @@
 // One layer's trip round the ring as a value: it is told what happened and says what to do next. It moves no byte and
 // computes nothing, so that the engine and the simulator turn the same machine.
 //
-// Two receive buffers: step s >= 1 arrives in buffer (s - 1) % 2; step 0 is the rank's own shard, which stays where it
-// lies. A buffer is posted for step s + 2 only when step s has been attended to AND its send onward is done.
+// Two receive buffers: steps that need anything of others arrive in them in turn; step 0 is the rank's own shard, which stays where
+// it lies. A buffer is posted anew only when the step that it held has been attended to AND its send onward is done.
 
 /// A sans-IO machine that orders receives, sends and attention of one ring pass.
 public struct RingPass: Sendable {
@@ -15,17 +15,21 @@ public struct RingPass: Sendable {
         /// The attention of a step is done.
         case attended(step: Int)
         /// The send onward of a step's keys and values is acknowledged.
-        case sent(step: Int)
+        case forwarded(step: Int)
+        /// The send of own keys and values that another rank attends to at its step `step` is acknowledged.
+        case served(step: Int)
         /// A rank is gone.
         case lost(Rank)
     }
 
     /// What to do.
     public enum Directive: Hashable, Sendable {
-        /// Post the receive of a step's keys and values into receive buffer `buffer` (0 or 1).
-        case receive(step: Int, from: Rank, buffer: Int)
-        /// Post the send of a step's keys and values.
-        case send(step: Int, to: Rank)
+        /// Post the receives of a step's keys and values, as the route has them, into receive buffer `buffer` (0 or 1).
+        case receive(step: Int, buffer: Int)
+        /// Post the send of own keys and values to the rank that attends to them at its step `step`.
+        case serve(step: Int)
+        /// Post the send onward of a step's keys and values to the next rank.
+        case forward(step: Int)
         /// Attend to the keys and values of a step.
         case attend(step: Int, kvOwner: Rank)
         /// The trip is over.
@@ -48,26 +52,43 @@ public struct RingPass: Sendable {
 
     /// Where the trip stands.
     public private(set) var phase = Phase.idle
-    /// The steps of this rank.
-    public let schedule: RingSchedule
+    /// What comes and goes at each step of this rank.
+    public let route: RingRoute
 
     // One flag a step; a step's flags only ever go from false to true.
     private var posted: [Bool]
     private var received: [Bool]
-    private var sendPosted: [Bool]
-    private var sent: [Bool]
+    private var forwardPosted: [Bool]
+    private var forwarded: [Bool]
     private var attended: [Bool]
     private var attending = false
+    /// Steps at which somebody is served, in order; how many of them are posted, and how many of those are out.
+    private let serving: [Int]
+    private var servesPosted = 0
+    private var servesOut = 0
+    /// By step, the one whose buffer it takes over, or -1; and the buffer, or -1 where nothing arrives.
+    private let successors: [(of: Int, buffer: Int)]
 
-    /// A trip along `schedule`.
-    public init(along schedule: RingSchedule) {
-        self.schedule = schedule
-        let none = [Bool](repeating: false, count: schedule.count)
-        (posted, received, sendPosted, sent, attended) = (none, none, none, none, none)
+    /// Serves that may be under way at once. With those onward, and each at most as many pieces as a peer may have outstanding, they
+    /// stay below what a transport holds; more would only wait for ranks that are further behind.
+    public static let servesMax = 4
+
+    /// A trip along `route`.
+    public init(along route: RingRoute) {
+        self.route = route
+        let none = [Bool](repeating: false, count: route.steps.count)
+        (posted, received, forwardPosted, forwarded, attended) = (none, none, none, none, none)
+        serving = route.steps.filter { $0.serve != nil }.map(\.index)
+        var arriving: [Int] = []
+        successors = route.steps.map { step in
+            if step.receives.isEmpty { return (-1, -1) }
+            arriving.append(step.index)
+            return (arriving.count > 2 ? arriving[arriving.count - 3] : -1, (arriving.count - 1) % 2)
+        }
     }
 
-    /// The receive buffer that step `step` (>= 1) uses.
-    public static func buffer(ofStep step: Int) -> Int { (step - 1) % 2 }
+    /// The receive buffer into which step `step` arrives; `nil` if nothing does.
+    public func buffer(ofStep step: Int) -> Int? { successors[step].buffer < 0 ? nil : successors[step].buffer }
 
     /// Steps whose attention is done.
     public var stepsAttended: Int { attended.count(where: { $0 }) }
@@ -81,8 +102,7 @@ public struct RingPass: Sendable {
         case .begin:
             precondition(phase == .idle, "a ring pass begins once")
             phase = .running
-            posted[0] = true
-            received[0] = true
+            for step in route.steps where step.receives.isEmpty { (posted[step.index], received[step.index]) = (true, true) }
         case .received(let step):
             precondition(posted[step] && !received[step], "step \(step) arrived without being expected")
             received[step] = true
@@ -90,9 +110,12 @@ public struct RingPass: Sendable {
             precondition(attending && received[step] && !attended[step], "step \(step) was attended to out of turn")
             attended[step] = true
             attending = false
-        case .sent(let step):
-            precondition(sendPosted[step] && !sent[step], "step \(step) was sent without being posted")
-            sent[step] = true
+        case .forwarded(let step):
+            precondition(forwardPosted[step] && !forwarded[step], "step \(step) was sent on without being posted")
+            forwarded[step] = true
+        case .served(let step):
+            precondition(serving.prefix(servesPosted).contains(step) && servesOut > 0, "step \(step) was served without being posted")
+            servesOut -= 1
         case .lost(let rank):
             phase = .aborted
             directives.append(.abort(lost: rank))
@@ -102,31 +125,36 @@ public struct RingPass: Sendable {
     }
 
     private mutating func advance(into directives: inout [Directive]) {
-        for step in schedule.indices where step > 0 && !posted[step] && bufferIsFree(for: step) {
+        for step in route.steps.indices where !posted[step] && bufferIsFree(for: step) {
             posted[step] = true
-            let source = schedule.world.previous(before: schedule.rank)
-            directives.append(.receive(step: step, from: source, buffer: Self.buffer(ofStep: step)))
+            directives.append(.receive(step: step, buffer: successors[step].buffer))
         }
-        for step in schedule.indices where schedule[step].forwards && received[step] && !sendPosted[step] {
-            sendPosted[step] = true
-            directives.append(.send(step: step, to: schedule.world.next(after: schedule.rank)))
+        while servesPosted < serving.count, servesOut < Self.servesMax {
+            directives.append(.serve(step: serving[servesPosted]))
+            servesPosted += 1
+            servesOut += 1
+        }
+        for step in route.steps.indices where forwards(step) && received[step] && !forwardPosted[step] {
+            forwardPosted[step] = true
+            directives.append(.forward(step: step))
         }
         // Steps are attended to in order, one at a time: the order decides rounding, so it must not depend on arrival.
-        if !attending, let next = schedule.indices.first(where: { !attended[$0] }), received[next] {
+        if !attending, let next = route.steps.indices.first(where: { !attended[$0] }), received[next] {
             attending = true
-            directives.append(.attend(step: next, kvOwner: schedule[next].kvOwner))
+            directives.append(.attend(step: next, kvOwner: route.steps[next].kvOwner))
         }
-        let sendsDone = schedule.indices.allSatisfy { !schedule[$0].forwards || sent[$0] }
+        let sendsDone = servesPosted == serving.count && servesOut == 0 && route.steps.indices.allSatisfy { !forwards($0) || forwarded[$0] }
         if sendsDone && attended.allSatisfy({ $0 }) {
             phase = .finished
             directives.append(.finish)
         }
     }
 
-    /// Step s uses the buffer of step s - 2, which must be attended to and, if it goes on, sent.
+    private func forwards(_ step: Int) -> Bool { !route.steps[step].forward.isEmpty }
+
+    /// The step that the buffer held before must be attended to and, if it goes on, sent.
     private func bufferIsFree(for step: Int) -> Bool {
-        guard step >= 3 else { return phase == .running }
-        let before = step - 2
-        return attended[before] && (!schedule[before].forwards || sent[before])
+        let before = successors[step].of
+        return before < 0 || (attended[before] && (!forwards(before) || forwarded[before]))
     }
 }

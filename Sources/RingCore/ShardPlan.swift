@@ -35,6 +35,8 @@ public struct ShardPlan: Hashable, Sendable {
     public let world: WorldSize
     /// For each rank its chunks, sorted, disjoint, none empty.
     private let owned: [[Chunk]]
+    /// For each rank the layers that each of its chunks has been through; empty where none has.
+    private let through: [[Int]]
 
     /// Deals `tokens` to `world` ranks. Edges fall on multiples of `Limits.tileTokens` when every run is at least one
     /// tile long, so that KV blocks of neighbouring chunks never share a tile.
@@ -43,6 +45,7 @@ public struct ShardPlan: Hashable, Sendable {
         self.layout = layout
         self.tokens = tokens
         self.world = world
+        through = []
         let runs = layout == .zigzag ? 2 * world.count : world.count
         let edges = Self.edges(tokens: tokens, runs: runs)
         owned = (0..<world.count).map { rank in
@@ -69,6 +72,7 @@ public struct ShardPlan: Hashable, Sendable {
         layout = nil
         self.tokens = tokens
         world = WorldSize(shares.count)
+        through = shares.map { $0.map(\.layers) }
         owned = shares.map { $0.map { Chunk(start: $0.start, length: $0.length) } }
     }
 
@@ -109,13 +113,18 @@ public struct ShardPlan: Hashable, Sendable {
         preconditionFailure("no rank owns position \(position) of \(self)")
     }
 
+    /// By rank and place in its shard, which chunks have queries in `layer`: a chunk that has been through it before this ring began
+    /// has keys and values only. `nil` is all.
+    public func active(inLayer layer: Int) -> [[Bool]]? {
+        if through.allSatisfy({ $0.allSatisfy { $0 <= layer } }) { return nil }
+        return through.map { $0.map { $0 <= layer } }
+    }
+
     /// Visible (query, key) pairs with queries of `rank` and keys of `owner`.
-    public func work(of rank: Rank, on owner: Rank, causal: Bool) -> Int {
+    public func work(of rank: Rank, on owner: Rank, under mask: Mask) -> Int {
         var pairs = 0
         for queries in chunks(of: rank) {
-            for keys in chunks(of: owner) {
-                pairs += causal ? Visibility.causalPairs(queries: queries.range, keys: keys.range) : queries.length * keys.length
-            }
+            for keys in chunks(of: owner) { pairs += mask.pairs(queries: queries.range, keys: keys.range) }
         }
         return pairs
     }

@@ -39,6 +39,12 @@ public struct WorldSize: Hashable, Sendable, CustomStringConvertible {
     /// The rank from which `rank` receives in a ring.
     public func previous(before rank: Rank) -> Rank { Rank((rank.index + count - 1) % count) }
 
+    /// The rank to whose keys and values `rank` attends at a step of its trip: its own at step 0, then those of the ranks before it.
+    public func kvOwner(for rank: Rank, atStep step: Int) -> Rank {
+        precondition(rank.index < count && step >= 0 && step < count, "\(rank), step \(step) is outside a ring of \(count)")
+        return Rank((rank.index - step + count) % count)
+    }
+
     /// The count as text.
     public var description: String { "\(count)" }
 }

@@ -41,6 +41,11 @@ public struct PassReport: Hashable, Sendable {
     public var seconds = 0.0
     /// Payload bytes of the posted sends.
     public var bytesSent = 0
+    /// Payload bytes of the posted receives.
+    public var bytesReceived = 0
+
+    /// A pass that has not begun.
+    public init() {}
 
     /// Seconds under attention.
     public var computeSeconds: Double { steps.reduce(0) { $0 + $1.computeSeconds } }

@@ -3,11 +3,12 @@ import RingCore
 import RingKernels
 import RingTransport
 
-/// One query chunk against one key chunk of a step.
+/// One query chunk against a run of an owner's keys, of which it sees some.
 struct StepPair: Hashable, Sendable {
     let queries: ShardBlocks.Run
-    let keys: ShardBlocks.Run
-    let visibility: Visibility
+    let keys: Range<Int>
+    /// Where the keys' blocks begin among those of the step.
+    let firstBlock: Int
 }
 
 /// The attention of one query tile over one run of keys.
@@ -16,14 +17,40 @@ struct TileAttention: Sendable {
     let position: Int
     let keys: KVBlocks
     let kvHead: Int
-    let causal: Bool
+    /// `nil` where the tile sees every key.
+    let mask: Mask?
     let scale: Float
 
     func perform(into state: AttentionState, kernels: Kernels, scratch: AttentionScratch) {
-        kernels.attend(
-            queries: queries, firstPosition: position, keys: keys, kvHead: kvHead, causal: causal, scale: scale, into: state,
-            scratch: scratch)
+        guard let mask, !mask.isPlainCausal else {
+            return kernels.attend(
+                queries: queries, firstPosition: position, keys: keys, kvHead: kvHead, causal: mask != nil, scale: scale, into: state,
+                scratch: scratch)
+        }
+        let (start, end) = (keys.firstPosition, keys.firstPosition + keys.tokens)
+        func visible(_ run: Range<Int>) -> Range<Int> {
+            let seen = run.clamped(to: start..<end)
+            return seen.lowerBound - start..<seen.upperBound - start
+        }
+        kernels.attend(queries: queries, keys: keys, kvHead: kvHead, scale: scale, into: state, scratch: scratch) { row in
+            visible(mask.runs(of: position + row).main)
+        }
+        // No end of a run falls from row to row, so the last row's sinks reach as far as any.
+        guard mask.hasSinks, mask.runs(of: position + queries.rows - 1).sinks.upperBound > start else { return }
+        kernels.attend(queries: queries, keys: keys, kvHead: kvHead, scale: scale, into: state, scratch: scratch) { row in
+            visible(mask.runs(of: position + row).sinks)
+        }
     }
+}
+
+/// Own rows of one query chunk, at most as many as a task takes, and what of the step they may see.
+struct StepTile: Hashable, Sendable {
+    let rows: Range<Int>
+    let position: Int
+    /// Among the step's pairs.
+    let pairs: Range<Int>
+
+    var positions: Range<Int> { position..<position + rows.count }
 }
 
 /// What every task of a step reads; plain values and views, so that tasks share it without locks.
@@ -31,50 +58,35 @@ struct StepWork: Sendable {
     let input: AttentionInput
     let blocks: KVBlocks
     let pairs: [StepPair]
-    let rows: [Range<Int>]
+    let tiles: [StepTile]
     let heads: Int
     let scale: Float
     let kernels: Kernels
     let scratch: [AttentionScratch]
     let fault: RingFault.Action?
 
-    var taskCount: Int { rows.count * heads }
+    var taskCount: Int { tiles.count * heads }
 
     /// Visible pairs of a task: what it costs. Under a causal mask the first tasks cost many times the last ones.
     func work(ofTask task: Int) -> Int {
-        let own = rows[rows.count - 1 - task / heads]
-        var work = 0
-        for pair in pairs
-        where pair.queries.firstRow <= own.lowerBound && own.lowerBound < pair.queries.firstRow + pair.queries.chunk.length {
-            let first = pair.queries.chunk.start + own.lowerBound - pair.queries.firstRow
-            let keys = pair.keys.chunk
-            if pair.visibility == .all {
-                work += own.count * keys.length
-            } else {
-                for position in first..<first + own.count { work += min(max(position + 1 - keys.start, 0), keys.length) }
-            }
-        }
-        return work
+        let tile = tiles[tiles.count - 1 - task / heads]
+        return pairs[tile.pairs].reduce(0) { $0 + input.mask.pairs(queries: tile.positions, keys: $1.keys) }
     }
 
     /// Task t: tiles from last to first, since under a causal mask the last ones are the dearest, and all heads of a tile
     /// after each other, so that heads which share a KV head find its blocks in cache.
     func run(task: Int, thread: Int) {
-        let tile = rows.count - 1 - task / heads
+        let tile = tiles[tiles.count - 1 - task / heads]
         let head = task % heads
-        let own = rows[tile]
-        for pair in pairs
-        where pair.queries.firstRow <= own.lowerBound && own.lowerBound < pair.queries.firstRow + pair.queries.chunk.length {
-            let position = pair.queries.chunk.start + own.lowerBound - pair.queries.firstRow
-            let keys = pair.keys.chunk
-            // The chunk-wide verdict may be `causal` where this tile sees nothing or everything.
-            let seen = pair.visibility == .causal ? Visibility(of: keys.range, to: position..<position + own.count) : pair.visibility
+        for pair in pairs[tile.pairs] {
+            // Some query of the chunk sees some of the keys; this tile may see nothing or everything.
+            let seen = input.mask.visibility(of: pair.keys, to: tile.positions)
             if seen == .none { continue }
             let attention = TileAttention(
-                queries: input.queries.rows(own).columns(head * blocks.layout.headDim..<(head + 1) * blocks.layout.headDim),
-                position: position, keys: blocks.run(firstBlock: pair.keys.firstBlock, tokens: keys.length, at: keys.start),
-                kvHead: head / (heads / blocks.layout.kvHeads), causal: seen == .causal, scale: scale)
-            let state = input.state.slice(head: head, rows: own)
+                queries: input.queries.rows(tile.rows).columns(head * blocks.layout.headDim..<(head + 1) * blocks.layout.headDim),
+                position: tile.position, keys: blocks.run(firstBlock: pair.firstBlock, tokens: pair.keys.count, at: pair.keys.lowerBound),
+                kvHead: head / (heads / blocks.layout.kvHeads), mask: seen == .all ? nil : input.mask, scale: scale)
+            let state = input.state.slice(head: head, rows: tile.rows)
             if let fault {
                 fault.perform(attention, into: state, kernels: kernels, scratch: scratch[thread])
             } else {
@@ -90,13 +102,13 @@ extension RingEngine where Wire: ~Copyable {
     mutating func compute(
         _ step: Int, since start: Moment, _ input: AttentionInput, _ run: inout PassRun, _ progress: (PassProgress) -> Void
     ) throws(EngineError) -> Int {
-        let owner = run.pass.schedule[step].kvOwner
-        let pairs = visiblePairs(with: owner, input)
-        let visible = visiblePairCount(of: pairs) * heads
+        let owner = run.pass.route.steps[step].kvOwner
+        let pairs = run.pairs[step]
+        let visible = visiblePairCount(of: pairs, under: input.mask) * heads
         guard visible > 0 else { return 0 }
-        let blocks = step == 0 ? store.prompt(layer: run.layer) : received(step: step, owner: owner)
+        let blocks = step == 0 ? store.prompt(layer: run.layer) : received(step, run)
         let work = StepWork(
-            input: input, blocks: blocks, pairs: pairs, rows: tiles(of: pairs), heads: heads, scale: scale, kernels: kernels,
+            input: input, blocks: blocks, pairs: pairs, tiles: tiles(of: pairs), heads: heads, scale: scale, kernels: kernels,
             scratch: scratch, fault: fault?.action(layer: run.layer, kvOwner: owner))
         let timed = TraceRecorder.timing(trace, layer: run.layer, step: step, rank: rank) { task, thread in
             work.run(task: task, thread: thread)
@@ -124,13 +136,14 @@ extension RingEngine where Wire: ~Copyable {
         return visible
     }
 
-    /// The chunks of own queries that see something of the owner's chunks of keys.
-    func visiblePairs(with owner: Rank, _ input: AttentionInput) -> [StepPair] {
+    /// The chunks of own queries with what they see of a step's keys, in order of query chunk.
+    func visiblePairs(at step: RingRoute.Step, _ input: AttentionInput) -> [StepPair] {
         var pairs: [StepPair] = []
         for queries in queryRuns(of: input) {
-            for keys in shards[owner.index].runs {
-                let visibility = input.causal ? Visibility(of: keys.chunk.range, to: queries.chunk.range) : .all
-                if visibility != .none { pairs.append(StepPair(queries: queries, keys: keys, visibility: visibility)) }
+            for run in step.needed where !input.mask.span(of: run.positions, seenBy: queries.chunk.range).isEmpty {
+                // Own blocks stay in the store, chunk after chunk; what has come lies packed.
+                let first = step.index == 0 ? shard.runs[run.chunk].firstBlock + run.blocks.lowerBound : step.firstBlock(of: run)
+                pairs.append(StepPair(queries: queries, keys: run.positions, firstBlock: first))
             }
         }
         return pairs
@@ -143,32 +156,32 @@ extension RingEngine where Wire: ~Copyable {
                 ShardBlocks.Run(chunk: Chunk(start: position, length: 1), firstBlock: 0, blockCount: 0, firstRow: row)
             }
         }
-        return shard.runs.enumerated().filter { input.active?[$0.offset] ?? true }.map(\.element)
+        return shard.runs.enumerated().filter { input.active?[rank.index][$0.offset] ?? true }.map(\.element)
     }
 
     /// Query and key pairs of these chunks, counted once for all heads.
-    func visiblePairCount(of pairs: [StepPair]) -> Int {
-        pairs.reduce(0) { sum, pair in
-            let (queries, keys) = (pair.queries.chunk, pair.keys.chunk)
-            return sum
-                + (pair.visibility == .causal
-                    ? Visibility.causalPairs(queries: queries.range, keys: keys.range) : queries.length * keys.length)
-        }
+    func visiblePairCount(of pairs: [StepPair], under mask: Mask) -> Int {
+        pairs.reduce(0) { $0 + mask.pairs(queries: $1.queries.chunk.range, keys: $1.keys) }
     }
 
     /// Own rows of the query chunks that see anything, cut at task size.
-    private func tiles(of pairs: [StepPair]) -> [Range<Int>] {
-        // Pairs come query chunk by query chunk.
-        pairs.indices.filter { $0 == 0 || pairs[$0].queries != pairs[$0 - 1].queries }.map { pairs[$0].queries }.flatMap { run in
-            stride(from: 0, to: run.chunk.length, by: EngineLimits.taskRows).map { start in
-                run.firstRow + start..<run.firstRow + min(start + EngineLimits.taskRows, run.chunk.length)
+    private func tiles(of pairs: [StepPair]) -> [StepTile] {
+        var (tiles, first): ([StepTile], Int) = ([], 0)
+        while first < pairs.count {
+            let run = pairs[first].queries
+            let end = pairs[first...].firstIndex { $0.queries != run } ?? pairs.count
+            for start in stride(from: 0, to: run.chunk.length, by: EngineLimits.taskRows) {
+                let rows = run.firstRow + start..<run.firstRow + min(start + EngineLimits.taskRows, run.chunk.length)
+                tiles.append(StepTile(rows: rows, position: run.chunk.start + start, pairs: first..<end))
             }
+            first = end
         }
+        return tiles
     }
 
-    private func received(step: Int, owner: Rank) -> KVBlocks {
-        let bytes = shards[owner.index].blockCount * layout.blockByteCount
-        let region = receiveBuffers[RingPass.buffer(ofStep: step)][0..<bytes]
-        return KVBlocks(layout: layout, region: region, tokens: 0, firstPosition: 0)
+    private func received(_ step: Int, _ run: PassRun) -> KVBlocks {
+        guard let buffer = run.pass.buffer(ofStep: step) else { preconditionFailure("nothing arrives for step \(step)") }
+        let bytes = run.pass.route.steps[step].blocksReceived * layout.blockByteCount
+        return KVBlocks(layout: layout, region: receiveBuffers[buffer][0..<bytes], tokens: 0, firstPosition: 0)
     }
 }

@@ -10,18 +10,18 @@ public struct AttentionInput: Sendable {
     public var queries: FloatRows
     /// Running state, one row a token and head; reset by the pass, finished by the caller.
     public var state: HeadStates
-    /// Whether a key is visible only to queries at its position and later.
-    public var causal: Bool
-    /// Which of the rank's chunks have queries, by place in its shard; `nil` is all. The others are only attended to.
-    public var active: [Bool]?
+    /// Which keys a query sees; the same on every rank.
+    public var mask: Mask
+    /// By rank, and place in its shard, which chunks have queries; `nil` is all. The others are only attended to.
+    public var active: [[Bool]]?
     /// Positions of the queries, ascending, where they are only some of the rank's own tokens: query row i is at `positions[i]`.
     public var positions: [Int]?
 
     /// Input of its parts.
-    public init(queries: FloatRows, state: HeadStates, causal: Bool, active: [Bool]? = nil) {
+    public init(queries: FloatRows, state: HeadStates, mask: Mask, active: [[Bool]]? = nil) {
         self.queries = queries
         self.state = state
-        self.causal = causal
+        self.mask = mask
         self.active = active
     }
 }
@@ -31,19 +31,22 @@ struct PassTraffic {
     enum Direction: Hashable { case receive, send }
     struct Order: Hashable {
         let direction: Direction
+        /// The step at which the receiver attends to it.
         let step: Int
         let piece: Int
         let block: BlockRef
         let peer: Rank
     }
     var backlog: [Order] = []
-    var receivesLeft: [Int]
-    var sendsLeft: [Int]
-    var bytesSent = 0
+    /// What of the backlog could not be posted, while it is gone through.
+    var held: [Order] = []
+    /// By the receiver's step.
+    var receivesLeft: [Int], forwardsLeft: [Int], servesLeft: [Int]
+    var bytesSent = 0, bytesReceived = 0
 
     init(steps: Int) {
         receivesLeft = Array(repeating: 0, count: steps)
-        sendsLeft = Array(repeating: 0, count: steps)
+        (forwardsLeft, servesLeft) = (receivesLeft, receivesLeft)
     }
 }
 
@@ -53,10 +56,11 @@ extension RingEngine where Wire: ~Copyable {
     public mutating func attend(
         layer: Int, _ input: AttentionInput, progress: (PassProgress) -> Void = { _ in }
     ) throws(EngineError) -> PassReport {
-        let schedule = RingSchedule(for: rank, in: plan.world)
-        var run = PassRun(pass: RingPass(along: schedule), traffic: PassTraffic(steps: schedule.count), layer: layer)
-        run.pairsInAll = schedule.reduce(0) { $0 + visiblePairCount(of: visiblePairs(with: $1.kvOwner, input)) } * heads
-        run.watch.begin(steps: schedule.count, layer: layer, rank: rank, trace: trace)
+        let route = route(under: input.mask, active: input.active)
+        var run = PassRun(pass: RingPass(along: route), traffic: PassTraffic(steps: route.steps.count), layer: layer)
+        run.pairs = route.steps.map { visiblePairs(at: $0, input) }
+        run.pairsInAll = run.pairs.reduce(0) { $0 + visiblePairCount(of: $1, under: input.mask) } * heads
+        run.watch.begin(steps: route.steps.count, layer: layer, rank: rank, trace: trace)
         let begun = MonotonicClock.now()
         input.state.reset()
         try handle(.begin, &run)
@@ -64,7 +68,7 @@ extension RingEngine where Wire: ~Copyable {
             if let step = run.attending {
                 run.attending = nil
                 var report = StepReport(
-                    step: step, kvOwner: schedule[step].kvOwner, pairs: 0, computeSeconds: 0, exposedSeconds: run.waited)
+                    step: step, kvOwner: route.steps[step].kvOwner, pairs: 0, computeSeconds: 0, exposedSeconds: run.waited)
                 run.exposed += run.waited
                 run.waited = 0
                 let start = MonotonicClock.now()
@@ -79,86 +83,95 @@ extension RingEngine where Wire: ~Copyable {
             }
         }
         run.report.seconds = run.watch.note(.pass, step: 0, from: begun).seconds(since: begun)
-        run.report.bytesSent = run.traffic.bytesSent
+        (run.report.bytesSent, run.report.bytesReceived) = (run.traffic.bytesSent, run.traffic.bytesReceived)
         run.watch.settle(&run.report)
         return run.report
     }
 
+    /// This rank's part in the exchange; worked out once for the layers that share it.
+    private mutating func route(under mask: Mask, active: [[Bool]]?) -> RingRoute {
+        if let planned, planned.mask == mask, planned.active == active { return planned.route }
+        let route = RingRoute(for: rank, under: plan, mask, active: active)
+        planned = PlannedRoute(mask: mask, active: active, route: route)
+        return route
+    }
+
     /// Applies an event and carries out what follows.
     mutating func handle(_ event: RingPass.Event, _ run: inout PassRun) throws(EngineError) {
-        var events = [event]
-        while let event = events.popLast() {
-            run.directives.removeAll(keepingCapacity: true)
-            run.pass.handle(event, into: &run.directives)
-            for directive in run.directives {
-                switch directive {
-                case .receive(let step, let source, let buffer):
-                    let bytes = shards[run.pass.schedule[step].kvOwner.index].blockCount * layout.blockByteCount
-                    let block = BlockRef(region: receiveRegions[buffer], offset: 0, byteCount: bytes)
-                    if enqueue(.receive, step, block, source, &run) == 0 { events.append(.received(step: step)) }
-                case .send(let step, let target):
-                    if enqueue(.send, step, blockRef(ofStep: step, run), target, &run) == 0 { events.append(.sent(step: step)) }
-                case .attend(let step, _): run.attending = step
-                case .finish: break
-                case .abort(let lost):
-                    throw .lost(
-                        lost, layer: run.layer, step: run.pass.stepsAttended, reason: wire.lossReason(of: lost) ?? "connection lost")
+        run.directives.removeAll(keepingCapacity: true)
+        run.pass.handle(event, into: &run.directives)
+        for directive in run.directives {
+            switch directive {
+            case .receive(let step, let buffer):
+                for transfer in run.pass.route.steps[step].receives {
+                    run.traffic.receivesLeft[step] += enqueue(.receive, step, transfer, at: buffer, &run)
                 }
+            case .serve(let step):
+                guard let transfer = run.pass.route.steps[step].serve else { preconditionFailure("nobody is served at step \(step)") }
+                run.traffic.servesLeft[step] = enqueue(.send, step, transfer, at: nil, &run)
+            case .forward(let step):
+                let transfer = RingRoute.Transfer(peer: plan.world.next(after: rank), runs: run.pass.route.steps[step].forward)
+                run.traffic.forwardsLeft[step + 1] = enqueue(.send, step + 1, transfer, at: run.pass.buffer(ofStep: step), &run)
+            case .attend(let step, _): run.attending = step
+            case .finish: break
+            case .abort(let lost):
+                throw .lost(lost, layer: run.layer, step: run.pass.stepsAttended, reason: wire.lossReason(of: lost) ?? "connection lost")
             }
         }
         try postBacklog(&run)
     }
 
-    /// Where the keys and values of a step lie on this rank.
-    func blockRef(ofStep step: Int, _ run: PassRun) -> BlockRef {
-        let bytes = shards[run.pass.schedule[step].kvOwner.index].blockCount * layout.blockByteCount
-        if step == 0 { return BlockRef(region: store.region, offset: store.offset(layer: run.layer), byteCount: bytes) }
-        return BlockRef(region: receiveRegions[RingPass.buffer(ofStep: step)], offset: 0, byteCount: bytes)
-    }
-
-    /// Cuts a step's message into pieces and queues them; returns how many there are.
+    /// Cuts a transfer for the receiver's step `step` into pieces and queues them; returns how many there are. Its blocks lie in a
+    /// receive buffer, or, where that is `nil`, in the rank's own store.
     private func enqueue(
-        _ direction: PassTraffic.Direction, _ step: Int, _ whole: BlockRef, _ peer: Rank, _ run: inout PassRun
+        _ direction: PassTraffic.Direction, _ step: Int, _ transfer: RingRoute.Transfer, at buffer: Int?, _ run: inout PassRun
     ) -> Int {
-        let pieces = (whole.byteCount + EngineLimits.pieceBytes - 1) / EngineLimits.pieceBytes
-        for piece in 0..<pieces {
-            let offset = piece * EngineLimits.pieceBytes
-            let bytes = min(EngineLimits.pieceBytes, whole.byteCount - offset)
-            let block = BlockRef(region: whole.region, offset: whole.offset + offset, byteCount: bytes)
-            run.traffic.backlog.append(PassTraffic.Order(direction: direction, step: step, piece: piece, block: block, peer: peer))
+        var piece = 0
+        let held = run.pass.route.steps[direction == .receive ? step : step - 1]
+        for part in transfer.runs {
+            let region = buffer.map { receiveRegions[$0] } ?? store.region
+            let first = buffer == nil ? shard.runs[part.chunk].firstBlock + part.blocks.lowerBound : held.firstBlock(of: part)
+            let start = (buffer == nil ? store.offset(layer: run.layer) : 0) + first * layout.blockByteCount
+            let whole = part.blocks.count * layout.blockByteCount
+            for offset in stride(from: 0, to: whole, by: EngineLimits.pieceBytes) {
+                let block = BlockRef(region: region, offset: start + offset, byteCount: min(EngineLimits.pieceBytes, whole - offset))
+                run.traffic.backlog.append(
+                    PassTraffic.Order(direction: direction, step: step, piece: piece, block: block, peer: transfer.peer))
+                piece += 1
+            }
+            if direction == .receive { run.traffic.bytesReceived += whole } else { run.traffic.bytesSent += whole }
         }
-        if direction == .receive {
-            run.traffic.receivesLeft[step] = pieces
-        } else {
-            run.traffic.sendsLeft[step] = pieces
-            run.traffic.bytesSent += whole.byteCount
-        }
-        return pieces
+        return piece
     }
 
-    /// Posts as much of the backlog as the transport takes. The tag names the step at the receiver.
+    /// Posts as much of the backlog as the transport takes. A peer that has no room for more holds up nobody but itself: what goes
+    /// to and from the others may be what it waits for. The tag names the receiver's step.
     private mutating func postBacklog(_ run: inout PassRun) throws(EngineError) {
-        var done = 0
+        if run.traffic.backlog.isEmpty { return }
+        run.traffic.held.removeAll(keepingCapacity: true)
         do throws(TransportError) {
-            posting: for order in run.traffic.backlog {
-                let posted: Posted
-                switch order.direction {
-                case .receive:
-                    let tag = MessageTag(.keysAndValues, layer: run.layer, step: order.step, piece: order.piece)
-                    posted = try wire.post(receive: order.block, from: order.peer, tag: tag)
-                case .send:
-                    let tag = MessageTag(.keysAndValues, layer: run.layer, step: order.step + 1, piece: order.piece)
-                    posted = try wire.post(send: order.block, to: order.peer, tag: tag)
-                }
-                if posted == .full { break posting }
-                done += 1
-                let step = order.direction == .send ? order.step + 1 : order.step
-                run.watch.posted(order.direction, step: step, piece: order.piece, peer: order.peer, byteCount: order.block.byteCount)
+            for order in run.traffic.backlog {
+                let isHeld = run.traffic.held.contains { $0.peer == order.peer && $0.direction == order.direction }
+                let posted: Posted = isHeld ? .full : try post(order, &run)
+                if posted == .full { run.traffic.held.append(order) }
             }
         } catch {
             throw failure(error, run)
         }
-        run.traffic.backlog.removeFirst(done)
+        swap(&run.traffic.backlog, &run.traffic.held)
+    }
+
+    private mutating func post(_ order: PassTraffic.Order, _ run: inout PassRun) throws(TransportError) -> Posted {
+        let tag = MessageTag(.keysAndValues, layer: run.layer, step: order.step, piece: order.piece)
+        let posted: Posted
+        switch order.direction {
+        case .receive: posted = try wire.post(receive: order.block, from: order.peer, tag: tag)
+        case .send: posted = try wire.post(send: order.block, to: order.peer, tag: tag)
+        }
+        if posted != .full {
+            run.watch.posted(order.direction, step: order.step, piece: order.piece, peer: order.peer, byteCount: order.block.byteCount)
+        }
+        return posted
     }
 
     private func failure(_ error: TransportError, _ run: PassRun) -> EngineError {
@@ -180,17 +193,26 @@ extension RingEngine where Wire: ~Copyable {
                 run.watch.completed(.receive, step: step, piece: completion.tag.piece, peer: completion.peer)
                 run.traffic.receivesLeft[step] -= 1
                 if run.traffic.receivesLeft[step] == 0 { try handle(.received(step: step), &run) }
-            case .sent:
-                let step = completion.tag.step - 1
-                run.watch.completed(.send, step: step + 1, piece: completion.tag.piece, peer: completion.peer)
-                run.traffic.sendsLeft[step] -= 1
-                if run.traffic.sendsLeft[step] == 0 { try handle(.sent(step: step), &run) }
+            case .sent: try noteSent(completion, &run)
             case .damaged: throw .damaged(completion.peer, layer: run.layer, step: run.pass.stepsAttended)
             case .lost, .cancelled: try handle(.lost(completion.peer), &run)
             }
         }
         try postBacklog(&run)
         return true
+    }
+
+    /// A rank serves the next one at step 1 only; what goes there for a later step is passed on.
+    private mutating func noteSent(_ completion: Completion, _ run: inout PassRun) throws(EngineError) {
+        let step = completion.tag.step
+        run.watch.completed(.send, step: step, piece: completion.tag.piece, peer: completion.peer)
+        if step > 1, completion.peer == plan.world.next(after: rank) {
+            run.traffic.forwardsLeft[step] -= 1
+            if run.traffic.forwardsLeft[step] == 0 { try handle(.forwarded(step: step - 1), &run) }
+        } else {
+            run.traffic.servesLeft[step] -= 1
+            if run.traffic.servesLeft[step] == 0 { try handle(.served(step: step), &run) }
+        }
     }
 
     /// Sleeps until something completes, and counts the time as exposed.
@@ -208,9 +230,18 @@ extension RingEngine where Wire: ~Copyable {
     }
 }
 
+/// A route and what it was worked out from.
+struct PlannedRoute {
+    let mask: Mask
+    let active: [[Bool]]?
+    let route: RingRoute
+}
+
 /// The state of one pass.
 struct PassRun {
     var pass: RingPass
+    /// By step, own query chunks and the keys that they see.
+    var pairs: [[StepPair]] = []
     var traffic: PassTraffic
     let layer: Int
     var attending: Int?

@@ -36,6 +36,8 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
     let kernels: Kernels
     let scratch: [AttentionScratch]
     var decode: DecodeBuffers
+    /// The route of the last pass.
+    var planned: PlannedRoute?
     private let begun = MonotonicClock.now()
 
     /// A rank on memory that `EngineMemory` has mapped and registered with `wire`, which must be connected already.

@@ -1,5 +1,6 @@
 // The judge: rows of an attention problem in double precision, straight from the definition, with no ring, no blocks and no
 // running maximum that another rank could have seen.
+import RingCore
 import RingFormats
 import RingKernels
 
@@ -32,7 +33,7 @@ public enum AttentionOracle {
     /// The answers to `queries`, in order. Reads every key once: O(tokens x queries x headDim) time, one chunk of memory.
     /// `progress` gets tokens read.
     public static func answers(
-        to queries: [OracleQuery], of source: AttentionSource, causal: Bool, scale: Double? = nil, progress: (Int) -> Void = { _ in }
+        to queries: [OracleQuery], of source: AttentionSource, mask: Mask, scale: Double? = nil, progress: (Int) -> Void = { _ in }
     ) throws(ModelError) -> [OracleAnswer] {
         let shape = source.shape
         let factor = scale ?? 1 / Double(shape.headDim).squareRoot()
@@ -49,12 +50,15 @@ public enum AttentionOracle {
                 try source.read(.value, first: first, into: values.rows(0..<count))
             } catch { throw .format(error) }
             for (index, query) in queries.enumerated() {
-                let visible = causal ? min(max(query.position + 1 - first, 0), count) : count
-                guard visible > 0 else { continue }
-                let kvHead = query.head / group
-                rows[index].feed(
-                    keys: keys.rows(0..<visible).columns(kvHead * shape.headDim..<(kvHead + 1) * shape.headDim),
-                    values: values.rows(0..<visible).columns(kvHead * shape.valueDim..<(kvHead + 1) * shape.valueDim))
+                let (kvHead, seen) = (query.head / group, mask.runs(of: query.position))
+                for run in [seen.sinks, seen.main] {
+                    let visible = run.clamped(to: first..<first + count)
+                    guard !visible.isEmpty else { continue }
+                    let some = visible.lowerBound - first..<visible.upperBound - first
+                    rows[index].feed(
+                        keys: keys.rows(some).columns(kvHead * shape.headDim..<(kvHead + 1) * shape.headDim),
+                        values: values.rows(some).columns(kvHead * shape.valueDim..<(kvHead + 1) * shape.valueDim))
+                }
             }
             progress(first + count)
         }

@@ -9,7 +9,7 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
     /// The attention engine, with this rank's KV.
     public var engine: RingEngine<Wire>
     private let source: AttentionSource
-    private let causal: Bool
+    private let mask: Mask
     private let queries: FloatRows
     private let state: HeadStates
     /// Own positions with queries, ascending; `nil` is all of them.
@@ -24,12 +24,12 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
     }
 
     /// A rank that computes `source` on `engine`, which was made with `shape(...)`, in `buffers` made for it.
-    public init(_ source: AttentionSource, causal: Bool, engine: consuming RingEngine<Wire>, buffers: AttentionBuffers) {
+    public init(_ source: AttentionSource, mask: Mask, engine: consuming RingEngine<Wire>, buffers: AttentionBuffers) {
         queries = buffers.queries
         state = buffers.state
         positions = buffers.positions
         self.source = source
-        self.causal = causal
+        self.mask = mask
         self.engine = engine
     }
 
@@ -74,7 +74,7 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
     /// Goes round the ring once; the result is then ready to be read.
     public mutating func attend(progress: (PassProgress) -> Void = { _ in }) throws(ModelError) -> PassReport {
         do throws(EngineError) {
-            var input = AttentionInput(queries: queries, state: state, causal: causal)
+            var input = AttentionInput(queries: queries, state: state, mask: mask)
             input.positions = positions
             return try engine.attend(layer: 0, input, progress: progress)
         } catch { throw .engine(error) }

@@ -12,6 +12,8 @@ public struct AttentionResult: Sendable {
     public let out: FloatRows
     /// [tokens, heads], natural logarithm.
     public let lse: FloatRows
+    /// What each rank's pass has cost.
+    public internal(set) var reports: [PassReport] = []
 
     init(_ shape: AttentionSource.Shape) throws(KernelError) {
         out = try .allocate(rows: shape.tokens, columns: shape.heads * shape.valueDim)
@@ -23,10 +25,12 @@ public struct AttentionResult: Sendable {
 public enum InProcessRing {
     /// How a ring is run.
     public struct Options: Sendable {
-        /// Ranks, causal mask, storage of keys and values on the ring.
-        public var world: WorldSize, causal: Bool, element: ElementType
+        /// Ranks, which keys a query sees, storage of keys and values on the ring.
+        public var world: WorldSize, mask: Mask, element: ElementType
         /// How tokens are dealt; zigzag under a causal mask as a rule.
         public var layout: ShardPlan.Layout
+        /// Who owns which tokens, where no layout says it.
+        public var plan: ShardPlan?
         /// Factor on q.k; `nil` is 1 / sqrt(headDim).
         public var scale: Double?
         /// Compute threads a rank.
@@ -34,11 +38,11 @@ public enum InProcessRing {
         package var fault: RingFault?
 
         /// Options of their parts.
-        public init(world: WorldSize, causal: Bool, element: ElementType, layout: ShardPlan.Layout? = nil, scale: Double? = nil) {
+        public init(world: WorldSize, mask: Mask, element: ElementType, layout: ShardPlan.Layout? = nil, scale: Double? = nil) {
             self.world = world
-            self.causal = causal
+            self.mask = mask
             self.element = element
-            self.layout = layout ?? (causal ? .zigzag : .contiguous)
+            self.layout = layout ?? (mask.isPlainCausal ? .zigzag : .contiguous)
             self.scale = scale
         }
     }
@@ -47,26 +51,34 @@ public enum InProcessRing {
     public static func attend(_ source: AttentionSource, _ options: Options, kernels: Kernels) throws(ModelError) -> AttentionResult {
         let plan: ShardPlan
         do throws(PlanError) {
-            plan = try ShardPlan(options.layout, tokens: source.shape.tokens, over: options.world)
+            if let given = options.plan {
+                plan = given
+            } else {
+                plan = try ShardPlan(options.layout, tokens: source.shape.tokens, over: options.world)
+            }
         } catch { throw .unsupported("\(error)") }
-        let result: AttentionResult
+        var result: AttentionResult
         do throws(KernelError) { result = try AttentionResult(source.shape) } catch { throw .kernel(error) }
         let failure = FirstError()
+        let reports = Mutex([PassReport](repeating: PassReport(), count: options.world.count))
         do {
+            let shared = result
             try InProcessRanks.run(options.world) { rank, wire in
                 do throws(ModelError) {
-                    try run(rank, wire, source, options, plan: plan, kernels: kernels, into: result)
+                    let report = try run(rank, wire, source, options, plan: plan, kernels: kernels, into: shared)
+                    reports.withLock { $0[rank.index] = report }
                 } catch { failure.note(rank.index, error) }
             }
         } catch { throw .engine(.transport(error)) }
         if let error = failure.first { throw error }
+        result.reports = reports.withLock { $0 }
         return result
     }
 
     private static func run(
         _ rank: Rank, _ wire: consuming InProcessRanks.Wire, _ source: AttentionSource, _ options: Options, plan: ShardPlan,
         kernels: Kernels, into result: AttentionResult
-    ) throws(ModelError) {
+    ) throws(ModelError) -> PassReport {
         let shape: EngineShape
         let buffers: AttentionBuffers
         do throws(KernelError) {
@@ -82,14 +94,15 @@ public enum InProcessRing {
         defer { pool.shutdown() }
         var engine = RingEngine(memory, wire: wire, pool: pool, kernels: kernels)
         engine.fault = options.fault
-        var attention = AttentionRank(source, causal: options.causal, engine: engine, buffers: buffers)
+        var attention = AttentionRank(source, mask: options.mask, engine: engine, buffers: buffers)
         try attention.load()
-        _ = try attention.attend()
+        let report = try attention.attend()
         try attention.collect { (position, out, lse) in
             result.out.rows(position..<position + out.rows).copy(from: out)
             result.lse.rows(position..<position + out.rows).copy(from: lse)
         }
         do throws(EngineError) { try attention.engine.barrier() } catch { throw .engine(error) }
         attention.engine.close()
+        return report
     }
 }

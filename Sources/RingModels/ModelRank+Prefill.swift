@@ -51,15 +51,15 @@ extension ModelRank where Wire: ~Copyable {
         if let error = failure.first { throw error }
     }
 
-    /// `active` are the chunks whose queries go through the layer; progress counts from `firstLayer`.
+    /// Progress counts from `firstLayer`.
     mutating func attend(
-        layer: Int, _ active: [Bool], firstLayer: Int, progress: (PrefillProgress) -> Void
+        layer: Int, firstLayer: Int, progress: (PrefillProgress) -> Void
     ) throws(ModelError) {
         let layers = parts.config.layerCount
         let report: PassReport
         let (begun, linear) = (figures, linearSeconds)
         do throws(EngineError) {
-            let input = AttentionInput(queries: queries, state: state, causal: true, active: active)
+            let input = AttentionInput(queries: queries, state: state, mask: .causal, active: engine.plan.active(inLayer: layer))
             report = try engine.attend(layer: layer, input) { pass in
                 let fraction = (Double(layer - firstLayer) + pass.fraction) / Double(layers - firstLayer)
                 let seconds = begun.computeSeconds - (1 - pass.fraction) * linear.before + pass.fraction * linear.after

@@ -95,9 +95,12 @@ public struct ModelRank<Wire: RingWire & ~Copyable>: ~Copyable {
         for layer in firstLayer..<max(parts.config.layerCount, firstLayer) {
             guard let done = layersDone else { preconditionFailure("a rank whose layer broke off runs no further one") }
             let active = done.map { $0 <= layer }
+            precondition(
+                active == engine.plan.active(inLayer: layer)?[engine.rank.index] ?? done.map { _ in true },
+                "layers \(done) of this rank's chunks in layer \(layer) are not what the plan tells the others")
             let slices = self.slices(active)
             linearSeconds.before = try timed(layer: layer) { (rank) throws(ModelError) in try rank.projectSlices(slices, layer: layer) }
-            try attend(layer: layer, active, firstLayer: firstLayer, progress: progress)
+            try attend(layer: layer, firstLayer: firstLayer, progress: progress)
             linearSeconds.after = try timed(layer: layer) { (rank) throws(ModelError) in
                 rank.layersDone = nil
                 try rank.finishSlices(slices, layer: layer)

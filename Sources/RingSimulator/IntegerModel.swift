@@ -47,18 +47,38 @@ struct Partial: Hashable, Sendable {
     }
 }
 
-/// Rows of one owner, which travel round the ring.
+/// Rows of one owner that one rank needs, in order of position.
 struct Block: Hashable, Sendable {
     var owner: Int
-    var chunks: [Chunk]
-    /// One a token, chunk after chunk.
-    var rows: [UInt64]
+    var parts: [Part]
+
+    /// A run of tokens and its rows.
+    struct Part: Hashable, Sendable {
+        var positions: Range<Int>
+        var rows: [UInt64]
+    }
+
+    /// Adds what came from another sender.
+    mutating func add(_ other: Block) {
+        parts = (parts + other.parts).sorted { $0.positions.lowerBound < $1.positions.lowerBound }
+    }
+
+    /// The rows of `runs`, each of which lies in one part; `nil` if they are not there.
+    func cut(to runs: [BlockRun]) -> Block? {
+        var found: [Part] = []
+        for run in runs {
+            guard let part = parts.first(where: { $0.positions.clamped(to: run.positions) == run.positions }) else { return nil }
+            let first = run.positions.lowerBound - part.positions.lowerBound
+            found.append(Part(positions: run.positions, rows: Array(part.rows[first..<first + run.positions.count])))
+        }
+        return Block(owner: owner, parts: found)
+    }
 }
 
 /// Every row of every layer and the whole answer of a job, computed in one place and in the plainest way.
 struct Oracle: Sendable {
     let layers: Int
-    let isCausal: Bool
+    let mask: Mask
     /// Prompt and answer.
     private(set) var ids: [UInt32]
     private(set) var answer: [UInt32] = []
@@ -71,16 +91,16 @@ struct Oracle: Sendable {
         ids = prompt
         guard case .generate(let generate) = spec else {
             guard case .attend(let attend) = spec else { preconditionFailure("a job of neither kind") }
-            isCausal = attend.causal
+            mask = attend.mask
             for (position, id) in prompt.enumerated() { rows[0].append(IntegerModel.embed(id, at: position)) }
-            for query in prompt.indices { extend(layer: 0, query: query, keys: 0...(isCausal ? query : prompt.count - 1)) }
+            for query in prompt.indices { extend(layer: 0, query: query, keys: Self.keys(of: query, under: mask, tokens: prompt.count)) }
             return
         }
-        isCausal = true
+        mask = .causal
         for position in 0..<prompt.count + generate.maxTokens {
             if position == ids.count { appendToken(after: position - 1) }
             rows[0].append(IntegerModel.embed(ids[position], at: position))
-            for layer in 0..<layers { extend(layer: layer, query: position, keys: 0...position) }
+            for layer in 0..<layers { extend(layer: layer, query: position, keys: Array(0...position)) }
         }
     }
 
@@ -90,7 +110,7 @@ struct Oracle: Sendable {
         ids.append(token)
     }
 
-    private mutating func extend(layer: Int, query: Int, keys: ClosedRange<Int>) {
+    private mutating func extend(layer: Int, query: Int, keys: [Int]) {
         var partial = Partial()
         for key in keys {
             partial += Partial(pairs: 1, sum: IntegerModel.weight(rows[layer][query], rows[layer][key], layer: layer))
@@ -98,6 +118,11 @@ struct Oracle: Sendable {
         rows[layer + 1].append(IntegerModel.next(rows[layer][query], partial))
     }
 
+    private static func keys(of query: Int, under mask: Mask, tokens: Int) -> [Int] {
+        let seen = mask.runs(of: query)
+        return Array(seen.sinks) + Array(seen.main.clamped(to: 0..<tokens))
+    }
+
     /// Pairs that a query sees in a context of `tokens`.
-    func pairs(of query: Int, tokens: Int) -> Int { isCausal ? query + 1 : tokens }
+    func pairs(of query: Int, tokens: Int) -> Int { Self.keys(of: query, under: mask, tokens: tokens).count }
 }

@@ -5,27 +5,51 @@ import RingCore
 
 extension SimulatedEngine {
     mutating func beginLayer(_ random: inout SplitMix64, _ effects: inout [Effect]) {
-        pass = RingPass(along: RingSchedule(for: Rank(rank), in: WorldSize(world)))
+        pass = RingPass(along: RingRoute(for: Rank(rank), under: plan, assignment.spec.mask, active: plan.active(inLayer: layer)))
         partials = Array(repeating: Partial(), count: history.count)
         posted = []
         turn(.begin, &random, &effects)
     }
 
-    /// The block that this rank sends, or attends to, at a step of the present layer.
-    func block(step: Int, layer: Int) -> Block? {
-        guard phase == .ring, layer == self.layer else { return nil }
-        if step == 0 { return Block(owner: rank, chunks: own, rows: history.map { $0[layer] }) }
-        return buffers[mutation == .wrongBuffer ? 0 : RingPass.buffer(ofStep: step)]
+    /// What this rank attends to at a step of the present layer.
+    private func held(step: Int) -> Block? {
+        if step == 0 { return ownBlock }
+        guard let buffer = pass.buffer(ofStep: step) else { return nil }
+        return buffers[mutation == .wrongBuffer ? 0 : buffer]
     }
+
+    private var ownBlock: Block {
+        var (parts, place): ([Block.Part], Int) = ([], 0)
+        for chunk in own {
+            parts.append(Block.Part(positions: chunk.range, rows: history[place..<place + chunk.length].map { $0[layer] }))
+            place += chunk.length
+        }
+        return Block(owner: rank, parts: parts)
+    }
+
+    /// What this rank sends for step `step` of `receiver` in the present layer.
+    func block(step: Int, layer: Int, for receiver: Int) -> Block? {
+        guard phase == .ring, layer == self.layer else { return nil }
+        if isOnward(step, to: receiver) { return held(step: step - 1)?.cut(to: pass.route.steps[step - 1].forward) }
+        return pass.route.steps[step].serve.flatMap { ownBlock.cut(to: $0.runs) }
+    }
+
+    /// A rank serves the next one at step 1 only; what goes there for a later step is passed on.
+    func isOnward(_ step: Int, to peer: Int) -> Bool { step > 1 && peer == (rank + 1) % world }
 
     mutating func turn(_ event: RingPass.Event, _ random: inout SplitMix64, _ effects: inout [Effect]) {
         var directives: [RingPass.Directive] = []
         pass.handle(event, into: &directives)
         for directive in directives {
             switch directive {
-            case .receive(let step, _, let buffer): posted.append((step, buffer))
-            case .send(let step, let next):
-                effects.append(.send(.offer(layer: layer, step: step), to: next.index))
+            case .receive(let step, let buffer):
+                // Nothing of what lay there is left to be taken for what comes.
+                if mutation != .wrongBuffer { buffers[buffer] = nil }
+                for transfer in pass.route.steps[step].receives { posted.append((step, transfer.peer.index, buffer)) }
+            case .serve(let step):
+                guard let peer = pass.route.steps[step].serve?.peer.index else { preconditionFailure("nobody is served at step \(step)") }
+                effects.append(.send(.offer(layer: layer, step: step), to: peer))
+            case .forward(let step): effects.append(.send(.offer(layer: layer, step: step + 1), to: (rank + 1) % world))
             case .attend(let step, _):
                 attending = step
                 begin(&random, &effects)
@@ -45,28 +69,37 @@ extension SimulatedEngine {
         effects.append(.after(seconds + random.between(0, 0.05), .attended))
     }
 
-    /// Takes what is offered and wanted. The previous rank's step s is this rank's step s + 1.
+    /// Takes what is offered and wanted.
     mutating func pull(_ effects: inout [Effect]) {
         guard phase == .ring else { return }
         while let place = offers.firstIndex(where: { offer in
-            offer.layer == layer && posted.contains { $0.step == offer.step + 1 }
+            offer.layer == layer && posted.contains { $0.step == offer.step && $0.sender == offer.sender }
         }) {
             let offer = offers.remove(at: place)
-            effects.append(.pull(layer: offer.layer, step: offer.step, from: (rank + world - 1) % world))
+            effects.append(.pull(layer: offer.layer, step: offer.step, from: offer.sender))
         }
     }
 
-    mutating func take(_ block: Block, layer: Int, step: Int, _ random: inout SplitMix64, _ effects: inout [Effect]) {
-        guard phase == .ring, layer == self.layer, let place = posted.firstIndex(where: { $0.step == step + 1 }) else { return }
+    mutating func take(
+        _ block: Block, layer: Int, step: Int, from sender: Int, _ random: inout SplitMix64, _ effects: inout [Effect]
+    ) {
+        guard phase == .ring, layer == self.layer, let place = posted.firstIndex(where: { $0.step == step && $0.sender == sender }) else {
+            return
+        }
         let buffer = mutation == .wrongBuffer ? 0 : posted[place].buffer
         posted.remove(at: place)
-        buffers[buffer] = block
-        effects.append(.send(.taken(layer: layer, step: step), to: (rank + world - 1) % world))
-        turn(.received(step: step + 1), &random, &effects)
+        if let there = buffers[buffer], there.owner == block.owner {
+            buffers[buffer]?.add(block)
+        } else {
+            buffers[buffer] = block
+        }
+        effects.append(.send(.taken(layer: layer, step: step), to: sender))
+        if !posted.contains(where: { $0.step == step }) { turn(.received(step: step), &random, &effects) }
     }
 
     mutating func noteAttended(_ random: inout SplitMix64, _ effects: inout [Effect]) {
-        guard phase == .ring, let block = block(step: attending, layer: layer) else { return }
+        guard phase == .ring else { return }
+        let block = held(step: attending) ?? Block(owner: rank, parts: [])
         let isSkipped = mutation == .skipBlock && attending == world - 1 && rank == 0
         if !isSkipped { attend(to: block) }
         if mutation == .mergeTwice, attending == 0, rank == world - 1 { attend(to: block) }
@@ -76,26 +109,19 @@ extension SimulatedEngine {
 
     /// Adds the block's part to every own row.
     private mutating func attend(to block: Block) {
-        let isCausal: Bool
-        switch assignment.spec {
-        case .generate: isCausal = true
-        case .attend(let spec): isCausal = spec.causal
-        }
+        let mask = assignment.spec.mask
         var queryBase = 0
         for queries in own {
-            var keyBase = 0
-            for keys in block.chunks {
-                let visibility = isCausal ? Visibility(of: keys.range, to: queries.range) : .all
-                if visibility != .none {
-                    for query in 0..<queries.length where level(queryBase + query) <= layer {
-                        let seen = visibility == .all ? keys.length : min(max(queries.start + query + 1 - keys.start, 0), keys.length)
-                        let row = history[queryBase + query][layer]
-                        var sum: UInt64 = 0
-                        for key in 0..<seen { sum &+= IntegerModel.weight(row, block.rows[keyBase + key], layer: layer) }
-                        partials[queryBase + query] += Partial(pairs: seen, sum: sum)
+            for part in block.parts where mask.visibility(of: part.positions, to: queries.range) != .none {
+                for query in 0..<queries.length where level(queryBase + query) <= layer {
+                    let (row, seen) = (history[queryBase + query][layer], mask.runs(of: queries.start + query))
+                    var (pairs, sum): (Int, UInt64) = (0, 0)
+                    for key in [seen.sinks, seen.main].flatMap({ $0.clamped(to: part.positions) }) {
+                        sum &+= IntegerModel.weight(row, part.rows[key - part.positions.lowerBound], layer: layer)
+                        pairs += 1
                     }
+                    partials[queryBase + query] += Partial(pairs: pairs, sum: sum)
                 }
-                keyBase += keys.length
             }
             queryBase += queries.length
         }

@@ -10,7 +10,7 @@ struct SimulatedEngine: Sendable {
     enum Frame: Hashable, Sendable {
         /// I am here; an answer is asked for unless this is one.
         case hello(isAnswer: Bool)
-        /// The keys and values of a step lie ready in the sender's memory.
+        /// Keys and values for the receiver's step lie ready in the sender's memory.
         case offer(layer: Int, step: Int)
         /// They have been taken.
         case taken(layer: Int, step: Int)
@@ -30,7 +30,7 @@ struct SimulatedEngine: Sendable {
         case released
         case frame(Frame, from: Int)
         /// A pull is done: this lay in the sender's memory.
-        case pulled(layer: Int, step: Int, Block)
+        case pulled(layer: Int, step: Int, from: Int, Block)
         case attended
         case answered
         /// Looks after silence.
@@ -40,7 +40,7 @@ struct SimulatedEngine: Sendable {
     /// What to do.
     enum Effect: Sendable {
         case send(Frame, to: Int)
-        /// Read the block of a step from the previous rank's memory, now.
+        /// Read what is offered for an own step from another rank's memory, now.
         case pull(layer: Int, step: Int, from: Int)
         /// Send an event after a while, given in seconds.
         case after(Double, Event)
@@ -81,10 +81,10 @@ struct SimulatedEngine: Sendable {
     var growth: [[(position: Int, row: UInt64)]]
     var partials: [Partial] = []
     var buffers: [Block?] = [nil, nil]
-    /// Offers of the previous rank that have not been taken.
-    var offers: [(layer: Int, step: Int)] = []
-    /// Receives of the present layer that are posted.
-    var posted: [(step: Int, buffer: Int)] = []
+    /// Offers of other ranks that have not been taken, by own step.
+    var offers: [(layer: Int, step: Int, sender: Int)] = []
+    /// Receives of the present layer that are posted, one a sender.
+    var posted: [(step: Int, sender: Int, buffer: Int)] = []
     var attending = 0
 
     // Time, as the simulation sets it before each event, and what it was spent with.
@@ -122,13 +122,12 @@ struct SimulatedEngine: Sendable {
         self.assignment = assignment
         self.mutation = mutation
         layers = IntegerModel.layers(of: assignment.spec)
-        let world = WorldSize(assignment.world)
         guard let plan = try? assignment.plan() else {
             preconditionFailure("an assignment of \(assignment.tokens) tokens")
         }
         self.plan = plan
         met = (0..<assignment.world).map { $0 == assignment.rank }
-        pass = RingPass(along: RingSchedule(for: Rank(assignment.rank), in: world))
+        pass = RingPass(along: RingRoute(for: Rank(assignment.rank), under: plan, assignment.spec.mask))
         growth = Array(repeating: [], count: layers)
         history = []
         for (id, position) in zip(prompt, positions) { history.append([IntegerModel.embed(id, at: position)]) }
@@ -191,7 +190,7 @@ struct SimulatedEngine: Sendable {
         case .frame(let frame, let sender):
             silentLooks = 0
             receive(frame, from: sender, &random, &effects)
-        case .pulled(let layer, let step, let block): take(block, layer: layer, step: step, &random, &effects)
+        case .pulled(let layer, let step, let sender, let block): take(block, layer: layer, step: step, from: sender, &random, &effects)
         case .attended: noteAttended(&random, &effects)
         case .answered: noteAnswered(&random, &effects)
         case .look: look(&effects)
@@ -217,11 +216,11 @@ struct SimulatedEngine: Sendable {
             met[sender] = true
             noteMet(&effects)
         case .offer(let layer, let step):
-            offers.append((layer, step))
+            offers.append((layer, step, sender))
             pull(&effects)
         case .taken(let layer, let step):
             guard phase == .ring, layer == self.layer else { return }
-            turn(.sent(step: step), &random, &effects)
+            turn(isOnward(step, to: sender) ? .forwarded(step: step - 1) : .served(step: step), &random, &effects)
         case .query:
             guard phase == .decode else {
                 waiting.append(.frame(frame, from: sender))
@@ -242,7 +241,7 @@ struct SimulatedEngine: Sendable {
         let isWaiting = phase == .ring || (phase == .decode && rank > 0)
         let looksMax = phase == .meeting ? 60 : 6
         guard silentLooks > looksMax, phase == .meeting || isWaiting else { return }
-        let lost = met.firstIndex(of: false) ?? (phase == .ring ? (rank + world - 1) % world : 0)
+        let lost = met.firstIndex(of: false) ?? (phase != .ring ? 0 : posted.isEmpty ? (rank + world - 1) % world : posted[0].sender)
         if lost != rank { fail(.workerLost, "no word for too long", lost: lost, &effects) }
     }
 

@@ -47,9 +47,9 @@ extension Simulation {
             sendFrame(frame, of: run, rank: assignment.rank, from: 1 + place, to: peer)
         case .pull(let layer, let step, let rank):
             guard let peer = node(assignment.peers[rank]), workers[peer - 1].engine?.run == run,
-                let block = workers[peer - 1].engine?.block(step: step, layer: layer)
+                let block = workers[peer - 1].engine?.block(step: step, layer: layer, for: assignment.rank)
             else { return }
-            turnEngine(place, .pulled(layer: layer, step: step, block))
+            turnEngine(place, .pulled(layer: layer, step: step, from: rank, block))
         case .after(let seconds, let event): after(seconds, 1 + place, .engine(run, event))
         case .report(let report):
             if case .progress = report {} else { note(1 + place, "engine: \(Describe.report(report))") }

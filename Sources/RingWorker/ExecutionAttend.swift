@@ -96,7 +96,7 @@ struct AttendExecution {
             memory = try EngineMemory(shape, for: &wire, threads: assignment.threads)
         } catch { throw ExecutionParts.error(error) }
         let engine = RingEngine(memory, wire: wire, pool: pool, kernels: kernels, isCancelled: context.isCancelled)
-        return AttentionRank(source, causal: spec.causal, engine: engine, buffers: buffers)
+        return AttentionRank(source, mask: spec.mask, engine: engine, buffers: buffers)
     }
 
     private func report(_ pass: PassProgress, owned: Int) {

@@ -27,17 +27,17 @@ public struct OracleCheck: Sendable {
 
     /// Where the inputs come from.
     public let source: AttentionSource
-    /// Whether later keys are invisible.
-    public let causal: Bool
+    /// Which keys a query sees.
+    public let mask: Mask
     /// Factor on q.k.
     public let scale: Double
     /// How keys and values were kept.
     public let kvElement: ElementType
 
     /// A check of attention over `source`; `scale` is 1 / sqrt(headDim) when `nil`.
-    public init(source: AttentionSource, causal: Bool, scale: Double?, kvElement: ElementType) {
+    public init(source: AttentionSource, mask: Mask, scale: Double?, kvElement: ElementType) {
         self.source = source
-        self.causal = causal
+        self.mask = mask
         self.scale = scale ?? 1 / Double(source.shape.headDim).squareRoot()
         self.kvElement = kvElement
     }
@@ -82,7 +82,7 @@ public struct OracleCheck: Sendable {
         DispatchQueue.concurrentPerform(iterations: parts) { part in
             do throws(ModelError) {
                 let mine = Array(queries[edges[part]..<edges[part + 1]])
-                let answers = try AttentionOracle.answers(to: mine, of: source, causal: causal, scale: scale)
+                let answers = try AttentionOracle.answers(to: mine, of: source, mask: mask, scale: scale)
                 found.withLock { $0[part] = answers }
             } catch {
                 failure.withLock { $0 = $0 ?? error }
@@ -96,7 +96,7 @@ public struct OracleCheck: Sendable {
     /// it a weight's, grows with the score. bf16: a weight is rounded to 8 bits, 2^-7 of the largest value with what the sum
     /// adds; f32 inputs kept as bf16 are rounded before that, which moves scores by up to 2^-8 of their largest.
     private func bar(rows: [Int]) throws(FormatError) -> Double {
-        let tokens = causal ? (rows.max() ?? -1) + 1 : source.shape.tokens
+        let tokens = min(rows.map { mask.runs(of: $0).main.upperBound }.max() ?? 0, source.shape.tokens)
         var (value, key, query) = (0.0, 0.0, 0.0)
         for first in stride(from: 0, to: tokens, by: Self.sliceTokens) {
             let count = min(Self.sliceTokens, tokens - first)

@@ -15,14 +15,14 @@ public struct RingVerification: Sendable {
         let kvHeads: Int
         let headDim: Int
         let valueDim: Int
-        let causal: Bool
+        let mask: Mask
         let element: ElementType
         let world: Int
 
         /// `bf16, 3 ranks, 257 tokens, heads 4/1, dims 96/40, causal`.
         public var description: String {
             "\(element.rawValue), \(world) ranks, \(tokens) tokens, heads \(heads)/\(kvHeads), dims \(headDim)/\(valueDim), "
-                + (causal ? "causal" : "full")
+                + "\(mask)"
         }
     }
 
@@ -62,11 +62,11 @@ public struct RingVerification: Sendable {
         for element in [ElementType.f32, .bf16] {
             var mine = worlds.map { Line(element: element, world: $0) }
             for shape in Self.shapes {
-                for causal in [true, false] {
+                for mask in [Mask.causal, .full] {
                     let problems = worlds.map {
                         Case(
                             tokens: shape.tokens, heads: shape.heads, kvHeads: shape.kvHeads, headDim: shape.headDim,
-                            valueDim: shape.valueDim, causal: causal, element: element, world: $0)
+                            valueDim: shape.valueDim, mask: mask, element: element, world: $0)
                     }
                     try measure(problems, into: &mine)
                 }
@@ -83,7 +83,7 @@ public struct RingVerification: Sendable {
             tokens: first.tokens, heads: first.heads, kvHeads: first.kvHeads, headDim: first.headDim, valueDim: first.valueDim,
             element: first.element)
         let source = AttentionSource(seed: seed, shape: shape, kernels: kernels)
-        let check = OracleCheck(source: source, causal: first.causal, scale: nil, kvElement: first.element)
+        let check = OracleCheck(source: source, mask: first.mask, scale: nil, kvElement: first.element)
         let step = max(1, first.tokens / 16)
         var rows = Array(stride(from: 0, to: first.tokens, by: step))
         if rows.last != first.tokens - 1 { rows.append(first.tokens - 1) }
@@ -104,7 +104,7 @@ public struct RingVerification: Sendable {
     private func ring(_ source: AttentionSource, _ problem: Case, world: Int) throws(ExecutionError) -> AttentionResult {
         do throws(ModelError) {
             return try InProcessRing.attend(
-                source, .init(world: WorldSize(world), causal: problem.causal, element: problem.element), kernels: kernels)
+                source, .init(world: WorldSize(world), mask: problem.mask, element: problem.element), kernels: kernels)
         } catch { throw ExecutionParts.error(error) }
     }
 

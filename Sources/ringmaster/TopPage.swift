@@ -64,7 +64,7 @@ struct TopPage {
         let hop = min(max(progress.step, 0), names.count - 1)
         let world = WorldSize(names.count)
         let moves = names.indices.map { rank in
-            let owner = RingSchedule(for: Rank(rank), in: world)[hop].kvOwner.index
+            let owner = world.kvOwner(for: Rank(rank), atStep: hop).index
             return owner == rank ? "\(names[rank]): its own keys" : "\(names[rank]): keys of \(names[owner])"
         }
         return [

@@ -49,7 +49,7 @@ struct InheritanceTests {
                 let kept = try Self.kept(.zigzag, tokens: tokens, world: world, lost: [lost], layers: 1)
                 let table = try #require(Inheritance.shares(tokens: tokens, kept: kept))
                 let plan = try ShardPlan(shares: table, tokens: tokens)
-                let work = plan.world.ranks.map { rank in plan.world.ranks.reduce(0) { $0 + plan.work(of: rank, on: $1, causal: true) } }
+                let work = plan.world.ranks.map { rank in plan.world.ranks.reduce(0) { $0 + plan.work(of: rank, on: $1, under: .causal) } }
                 let mean = Double(work.reduce(0, +)) / Double(work.count)
                 #expect(Double(work.max() ?? 0) <= 1.06 * mean, "\(lost) of \(world): \(work)")
                 let replaced = try #require(Inheritance.shares(tokens: tokens, kept: kept + [[]]))

@@ -1,4 +1,4 @@
-// Shard plans over thousands of sizes: every token once, balance, the tile grid; visibility against brute force.
+// Shard plans over thousands of sizes: every token once, balance, the tile grid.
 import RingCore
 import Testing
 
@@ -47,11 +47,11 @@ struct ShardPlanTests {
             let tokens = 2 * world * Limits.tileTokens * 3
             let plan = try ShardPlan(.zigzag, tokens: tokens, over: WorldSize(world))
             let ranks = plan.world.ranks
-            let totals = ranks.map { rank in ranks.reduce(0) { $0 + plan.work(of: rank, on: $1, causal: true) } }
+            let totals = ranks.map { rank in ranks.reduce(0) { $0 + plan.work(of: rank, on: $1, under: .causal) } }
             #expect(Set(totals).count == 1)
             #expect(totals.reduce(0, +) == tokens * (tokens + 1) / 2)
             for rank in ranks {
-                let hops = ranks.filter { $0 != rank }.map { plan.work(of: rank, on: $0, causal: true) }
+                let hops = ranks.filter { $0 != rank }.map { plan.work(of: rank, on: $0, under: .causal) }
                 #expect(Set(hops).count == 1, "world \(world) \(rank)")
             }
         }
@@ -92,25 +92,8 @@ struct ShardPlanTests {
     }
 }
 
-@Suite("Visibility")
-struct VisibilityTests {
-    @Test("counted pairs and the verdict equal brute force on every pair of small ranges")
-    func bruteForce() {
-        for queryStart in 0..<9 {
-            for queryEnd in queryStart...9 {
-                for keyStart in 0..<9 {
-                    for keyEnd in keyStart...9 {
-                        let (queries, keys) = (queryStart..<queryEnd, keyStart..<keyEnd)
-                        let visible = queries.reduce(0) { sum, query in sum + keys.count(where: { $0 <= query }) }
-                        #expect(Visibility.causalPairs(queries: queries, keys: keys) == visible)
-                        let verdict: Visibility = visible == 0 ? .none : visible == queries.count * keys.count ? .all : .causal
-                        #expect(Visibility(of: keys, to: queries) == verdict, "queries \(queries) keys \(keys)")
-                    }
-                }
-            }
-        }
-    }
-
+@Suite("Ownership of positions")
+struct OwnedPositionsTests {
     @Test("positions are dealt to those who own them", arguments: ShardPlan.Layout.allCases)
     func ownedPositions(layout: ShardPlan.Layout) throws {
         var random = SeededGenerator(seed: 3)

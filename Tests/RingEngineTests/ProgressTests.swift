@@ -27,7 +27,7 @@ struct ProgressTests {
                 let queries = try FloatRows.allocate(rows: engine.shard.tokenCount, columns: 64)
                 let state = try HeadStates(tokens: engine.shard.tokenCount, heads: 2, valueDim: 32)
                 var mine: [PassProgress] = []
-                let report = try engine.attend(layer: 0, AttentionInput(queries: queries, state: state, causal: true)) { mine.append($0) }
+                let report = try engine.attend(layer: 0, AttentionInput(queries: queries, state: state, mask: .causal)) { mine.append($0) }
                 let all = mine
                 told.withLock { $0[rank.index] = all }
                 reports.withLock { $0[rank.index] = report }

@@ -62,7 +62,7 @@ struct WaitTests {
                 queries = try .allocate(rows: engine.shard.tokenCount, columns: 32)
                 state = try HeadStates(tokens: engine.shard.tokenCount, heads: 1, valueDim: 32)
             } catch { throw .memory(error) }
-            _ = try engine.attend(layer: 0, AttentionInput(queries: queries, state: state, causal: true))
+            _ = try engine.attend(layer: 0, AttentionInput(queries: queries, state: state, mask: .causal))
         }
         #expect(errors[1] == .damaged(Rank(0), layer: 0, step: 1) || errors[1] == .damaged(Rank(0), layer: 0, step: 0), "\(errors)")
     }
