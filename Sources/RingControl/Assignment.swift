@@ -42,8 +42,8 @@ public struct Assignment: Hashable, Sendable, Codable {
     public var tokens: Int
     /// How they are dealt.
     public var layout: ShardPlan.Layout
-    /// What every rank owns, where a broken ring is gone on from; empty where `layout` says it. A share that has been through layers
-    /// is held by its rank since the run `resumes`.
+    /// What every rank owns, where `layout` does not say it: under masks and speeds that no layout balances, and where a broken ring is
+    /// gone on from. A share that has been through layers is held by its rank since the run `resumes`.
     public var shares: [[Share]] = []
     /// The run that this one goes on from.
     public var resumes: Run?
@@ -74,6 +74,12 @@ public struct Assignment: Hashable, Sendable, Codable {
         self.localIndex = localIndex
         self.localCount = localCount
         self.spec = spec
+    }
+
+    /// Takes over who owns which tokens.
+    mutating func take(_ plan: ShardPlan) {
+        guard plan.layout == nil else { return }
+        shares = plan.world.ranks.map { rank in plan.chunks(of: rank).map { Share(start: $0.start, length: $0.length, layers: 0) } }
     }
 
     /// Who owns which tokens.

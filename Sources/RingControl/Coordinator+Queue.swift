@@ -174,14 +174,19 @@ extension Coordinator {
         let registrations = chosen.map { members[$0].registration }
         let peers = registrations.map { Peer(host: $0.dataHost, port: $0.dataPort, worker: $0.name) }
         let spec = job.specOfNextRun
+        let machines = registrations.map { rank in registrations.indices.filter { registrations[$0].machine == rank.machine } }
+        let threads = zip(registrations, machines).map { job.submission.threads ?? max(1, $0.cpus / $1.count) }
+        let speeds = Self.speeds(of: registrations, threads: threads, sharing: machines.map(\.count), spec)
+        // Only a mask that was refused has no plan, and a job that was refused never comes here.
+        let plan = try? spec.plan(over: WorldSize(chosen.count), speeds: speeds)
         return registrations.indices.map { rank in
-            let neighbours = registrations.indices.filter { registrations[$0].machine == registrations[rank].machine }
+            let neighbours = machines[rank]
             var assignment = Assignment(
-                job: job.number, epoch: job.record.epoch, rank: rank, peers: peers,
-                threads: job.submission.threads ?? max(1, registrations[rank].cpus / neighbours.count),
+                job: job.number, epoch: job.record.epoch, rank: rank, peers: peers, threads: threads[rank],
                 localIndex: neighbours.firstIndex(of: rank) ?? 0, localCount: neighbours.count, spec: spec)
             assignment.isEncrypted = policy.encryptsDataPlane
             assignment.traces = job.submission.traces
+            if let plan { assignment.take(plan) }
             if let inheritance { (assignment.shares, assignment.resumes) = (inheritance.shares, inheritance.run) }
             return assignment
         }

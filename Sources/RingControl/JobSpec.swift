@@ -126,6 +126,8 @@ public struct AttendSpec: Hashable, Sendable, Codable {
     public var shape: AttentionShape
     /// Whether a query sees only keys at or before its own position.
     public var causal: Bool
+    /// What else is hidden; `nil` is nothing.
+    public var mask: MaskSpec?
     /// Factor on q.k; `nil` is 1 / sqrt(headDim).
     public var scale: Double?
     /// How keys and values are held and sent.
@@ -148,11 +150,6 @@ public struct AttendSpec: Hashable, Sendable, Codable {
     }
 }
 
-extension AttendSpec {
-    /// Which keys a query sees.
-    public var mask: Mask { causal ? .causal : .full }
-}
-
 /// What a job is asked to do.
 public enum JobSpec: Hashable, Sendable {
     /// Answer a prompt.
@@ -168,19 +165,11 @@ public enum JobSpec: Hashable, Sendable {
         }
     }
 
-    /// How they are dealt: zigzag under a causal mask, contiguous runs without one.
+    /// How they are dealt where no table says it: zigzag under a causal mask, contiguous runs without one.
     public var layout: ShardPlan.Layout {
         switch self {
         case .generate: .zigzag
         case .attend(let spec): spec.causal ? .zigzag : .contiguous
-        }
-    }
-
-    /// Which keys a query sees.
-    public var mask: Mask {
-        switch self {
-        case .generate: .causal
-        case .attend(let spec): spec.mask
         }
     }
 

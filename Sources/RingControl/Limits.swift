@@ -12,6 +12,14 @@ public enum ControlLimits {
     public static let tokensGenerated = 1 << 20
     /// Most row ranges or row numbers in one specification.
     public static let rowRanges = 1 << 16
+    /// Most documents in one context: every rank is told of each, some 8 bytes in an assignment's line.
+    public static let documents = 1 << 16
+    /// How many slower workers one may be said to be worth: a speed that is off by more would starve its neighbours.
+    public static let speedRatio = 64.0
+    /// Speeds that differ by less than this count as one: what a measurement of a busy machine gives by chance.
+    public static let speedsAlike = 0.85
+    /// Share of a worker's memory that a shard may take before its width is bounded; the rest is the system's, the program's, other jobs'.
+    public static let memoryShare = 0.7
     /// Most bytes in a name, a path or a message; longer ones are cut or refused.
     public static let textBytes = 4096
     /// Most bytes of an idempotency key: a UUID fits many times.

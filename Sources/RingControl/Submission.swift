@@ -118,6 +118,7 @@ extension AttendSpec {
         where width < 32 || width > 256 || width % 8 != 0 {
             return "\(name) is a multiple of 8 from 32 to 256, got \(width)"
         }
+        do throws(MaskError) { _ = try resolvedMask() } catch { return "\(error)" }
         if let scale, !(scale.isFinite && scale > 0) { return "scale is a positive number, got \(scale)" }
         for (name, rows) in [("output", outputRows), ("query", queryRows)] {
             guard let rows else { continue }

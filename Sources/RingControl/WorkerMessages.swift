@@ -29,6 +29,9 @@ public struct WorkerRegistration: Hashable, Sendable, Codable {
     /// How often this process has asked to be let in, this time included; `nil` if it does not count. Tells an earlier request that
     /// comes late from a new one.
     public var attempt: Int?
+    /// How fast one of its compute threads is, compared with those of other workers: any unit, as long as all use the same; `nil` if it was
+    /// not measured. Shards are as wide as their workers are fast.
+    public var speed: Double?
 
     /// A registration of its parts.
     public init(

@@ -57,7 +57,9 @@ struct ClientNode {
             prompt = (0..<tokens).map { _ in UInt32(random.below(50_000)) }
         } else {
             let shape = AttentionShape(tokens: tokens, heads: 1, kvHeads: 1, headDim: 32, valueDim: 32, element: .f32)
-            let attend = AttendSpec(input: .seeded(seed: random.next()), shape: shape, causal: random.chance(0.6))
+            let seed = random.next()
+            var attend = AttendSpec(input: .seeded(seed: seed), shape: shape, causal: random.chance(0.6))
+            attend.mask = Self.mask(causal: attend.causal, tokens: tokens, seed: seed)
             spec = .attend(attend)
             prompt = (0..<tokens).map { IntegerModel.seededID(attend, at: $0) }
         }
@@ -73,6 +75,29 @@ struct ClientNode {
         cancelsAfter = random.chance(0.1) ? random.between(0, 2) : nil
         leaves = random.chance(0.08)
         mustSucceed = cancelsAfter == nil && submission.timeoutSeconds == nil && !leaves
+    }
+
+    /// Half of the masks have something beyond the causal rule. They draw from a generator of their own, so that adding one moves no
+    /// other seed's story.
+    private static func mask(causal: Bool, tokens: Int, seed: UInt64) -> MaskSpec? {
+        var random = SplitMix64(seed)
+        guard random.chance(0.5) else { return nil }
+        var mask = MaskSpec()
+        switch causal ? random.below(4) : 0 {
+        case 1: (mask.window, mask.sinks) = (1 + random.below(tokens), random.below(4))
+        case 2: mask.prefix = 1 + random.below(tokens)
+        case 3: mask.chunk = 1 + random.below(tokens)
+        default: break
+        }
+        if random.chance(0.5) {
+            var (lengths, left): ([Int], Int) = ([], tokens)
+            while left > 0 {
+                lengths.append(1 + random.below(left))
+                left -= lengths[lengths.count - 1]
+            }
+            mask.documents = lengths
+        }
+        return mask
     }
 
     /// A job on every worker that comes when all trouble is over for long enough: it must succeed at the first attempt.

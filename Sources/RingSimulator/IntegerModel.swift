@@ -91,7 +91,8 @@ struct Oracle: Sendable {
         ids = prompt
         guard case .generate(let generate) = spec else {
             guard case .attend(let attend) = spec else { preconditionFailure("a job of neither kind") }
-            mask = attend.mask
+            guard let resolved = try? attend.resolvedMask() else { preconditionFailure("a job whose mask was never checked") }
+            mask = resolved
             for (position, id) in prompt.enumerated() { rows[0].append(IntegerModel.embed(id, at: position)) }
             for query in prompt.indices { extend(layer: 0, query: query, keys: Self.keys(of: query, under: mask, tokens: prompt.count)) }
             return

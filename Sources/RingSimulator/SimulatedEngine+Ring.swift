@@ -5,7 +5,7 @@ import RingCore
 
 extension SimulatedEngine {
     mutating func beginLayer(_ random: inout SplitMix64, _ effects: inout [Effect]) {
-        pass = RingPass(along: RingRoute(for: Rank(rank), under: plan, assignment.spec.mask, active: plan.active(inLayer: layer)))
+        pass = RingPass(along: RingRoute(for: Rank(rank), under: plan, mask, active: plan.active(inLayer: layer)))
         partials = Array(repeating: Partial(), count: history.count)
         posted = []
         turn(.begin, &random, &effects)
@@ -109,7 +109,6 @@ extension SimulatedEngine {
 
     /// Adds the block's part to every own row.
     private mutating func attend(to block: Block) {
-        let mask = assignment.spec.mask
         var queryBase = 0
         for queries in own {
             for part in block.parts where mask.visibility(of: part.positions, to: queries.range) != .none {

@@ -63,6 +63,7 @@ struct SimulatedEngine: Sendable {
     let mutation: Mutation?
     let layers: Int
     let plan: ShardPlan
+    let mask: Mask
     var phase = Phase.loading
     /// Peers that have been heard.
     var met: [Bool]
@@ -122,12 +123,12 @@ struct SimulatedEngine: Sendable {
         self.assignment = assignment
         self.mutation = mutation
         layers = IntegerModel.layers(of: assignment.spec)
-        guard let plan = try? assignment.plan() else {
+        guard let plan = try? assignment.plan(), let mask = try? assignment.spec.resolvedMask() else {
             preconditionFailure("an assignment of \(assignment.tokens) tokens")
         }
-        self.plan = plan
+        (self.plan, self.mask) = (plan, mask)
         met = (0..<assignment.world).map { $0 == assignment.rank }
-        pass = RingPass(along: RingRoute(for: Rank(assignment.rank), under: plan, assignment.spec.mask))
+        pass = RingPass(along: RingRoute(for: Rank(assignment.rank), under: plan, mask))
         growth = Array(repeating: [], count: layers)
         history = []
         for (id, position) in zip(prompt, positions) { history.append([IntegerModel.embed(id, at: position)]) }

@@ -81,6 +81,8 @@ struct AttendExecution {
     private func prepare(
         _ source: AttentionSource, plan: ShardPlan, kernels: Kernels, pool: ComputePool
     ) throws(ExecutionError) -> AttentionRank<TCPTransport> {
+        let mask: Mask
+        do throws(MaskError) { mask = try spec.resolvedMask() } catch { throw ExecutionError(.invalidInput, "\(error)") }
         let shape: EngineShape
         let buffers: AttentionBuffers
         do throws(KernelError) {
@@ -96,7 +98,7 @@ struct AttendExecution {
             memory = try EngineMemory(shape, for: &wire, threads: assignment.threads)
         } catch { throw ExecutionParts.error(error) }
         let engine = RingEngine(memory, wire: wire, pool: pool, kernels: kernels, isCancelled: context.isCancelled)
-        return AttentionRank(source, mask: spec.mask, engine: engine, buffers: buffers)
+        return AttentionRank(source, mask: mask, engine: engine, buffers: buffers)
     }
 
     private func report(_ pass: PassProgress, owned: Int) {

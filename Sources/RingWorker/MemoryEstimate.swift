@@ -55,7 +55,7 @@ public struct MemoryEstimate: Hashable, Sendable {
 
     private static func plan(_ spec: JobSpec, workers: Int) throws(ExecutionError) -> ShardPlan {
         do throws(PlanError) {
-            return try ShardPlan(spec.layout, tokens: spec.tokens, over: WorldSize(workers))
+            return try spec.plan(over: WorldSize(workers))
         } catch { throw ExecutionError(.invalidInput, "\(error)") }
     }
 }

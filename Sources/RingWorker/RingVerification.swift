@@ -1,5 +1,5 @@
 // Rings of several sizes inside this process against one rank and against double precision, over a grid of shapes: odd
-// lengths, grouped heads, different value widths, causal and full, f32 and bf16.
+// lengths, grouped heads, different value widths, every kind of mask, f32 and bf16.
 
 import RingCore
 import RingFormats
@@ -61,8 +61,8 @@ public struct RingVerification: Sendable {
         var lines: [Line] = []
         for element in [ElementType.f32, .bf16] {
             var mine = worlds.map { Line(element: element, world: $0) }
-            for shape in Self.shapes {
-                for mask in [Mask.causal, .full] {
+            for (place, shape) in Self.shapes.enumerated() {
+                for mask in try [Mask.causal, .full, Self.mask(place, tokens: shape.tokens)] {
                     let problems = worlds.map {
                         Case(
                             tokens: shape.tokens, heads: shape.heads, kvHeads: shape.kvHeads, headDim: shape.headDim,
@@ -74,6 +74,17 @@ public struct RingVerification: Sendable {
             lines += mine
         }
         return lines
+    }
+
+    /// Another mask for each shape: a window with sinks, a prefix, chunks, packed documents.
+    private static func mask(_ place: Int, tokens: Int) throws(ExecutionError) -> Mask {
+        let documents = tokens < 60 ? [tokens] : [tokens / 2 - 1, 7, tokens - tokens / 2 - 6]
+        let rules: [Mask.Rule] = [
+            .prefix(length: tokens / 3 + 1), .chunked(length: tokens / 5 + 1), .window(size: tokens / 4 + 1, sinks: 4), .causal,
+        ]
+        do throws(MaskError) {
+            return try Mask(rules[place % rules.count], documents: place % 2 == 0 ? documents : nil, tokens: tokens)
+        } catch { throw ExecutionError(.invalidInput, "\(error)") }
     }
 
     /// Measures one shape on every ring size; `problems` differ in nothing else.

@@ -60,6 +60,7 @@ struct AttendOptions: ParsableArguments {
     var output: String?
     @Flag(inversion: .prefixedNo, help: "Whether a query sees only keys at or before its own position.")
     var causal = true
+    @OptionGroup var mask: MaskOptions
     @Option(help: ArgumentHelp("Factor on q.k (default: 1/sqrt(head_dim)).", valueName: "s"))
     var scale: Double?
     @Option(help: ArgumentHelp("How keys and values are kept and sent: f32 or bf16 (default: as they are given).", valueName: "type"))
@@ -85,6 +86,9 @@ struct AttendOptions: ParsableArguments {
                     "--sample-queries computes a few rows only: check them with --verify-rows, there is no --output of them")
             }
         }
+        if let mask = mask.spec, let tokens = input.tokens {
+            do throws(MaskError) { _ = try mask.mask(causal: causal, tokens: tokens) } catch { throw ValidationError("\(error)") }
+        }
         if let scale, !(scale.isFinite && scale > 0) { throw ValidationError("--scale is a positive number, got \(scale)") }
         if let verifyRows, verifyRows < 1 || verifyRows > ControlLimits.rowRanges {
             throw ValidationError("--verify-rows is 1 to \(ControlLimits.rowRanges), got \(verifyRows)")
@@ -98,6 +102,8 @@ struct AttendOptions: ParsableArguments {
     func spec(of origin: AttendSpec.Input, shape: AttentionShape, seed: UInt64) throws(CommandError) -> AttendSpec {
         var spec = AttendSpec(input: origin, shape: shape, causal: causal)
         spec.scale = scale
+        spec.mask = mask.spec
+        do throws(MaskError) { _ = try spec.resolvedMask() } catch { throw .failed("\(error)") }
         if let kvDtype { spec.kvElement = kvDtype.element }
         if let sampleQueries { spec.queryRows = SampledRows.choose(sampleQueries, of: shape.tokens, seed: seed) }
         for (name, width) in [("head_dim", shape.headDim), ("v_dim", shape.valueDim)] where !AttendCommand.takes(width) {

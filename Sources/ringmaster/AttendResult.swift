@@ -3,6 +3,7 @@
 
 import Foundation
 import RingControl
+import RingCore
 import RingFormats
 import RingKernels
 import RingModels
@@ -74,7 +75,9 @@ struct AttendResult {
     /// Compares the chosen rows with the oracle; `nil` when none were asked for.
     func check(_ source: AttentionSource, _ spec: AttendSpec) throws(CommandError) -> OracleCheck.Outcome? {
         guard !rows.isEmpty, let path else { return nil }
-        let check = OracleCheck(source: source, mask: spec.mask, scale: spec.scale, kvElement: spec.kvElement == .f32 ? .f32 : .bf16)
+        let mask: Mask
+        do throws(MaskError) { mask = try spec.resolvedMask() } catch { throw .failed("\(error)") }
+        let check = OracleCheck(source: source, mask: mask, scale: spec.scale, kvElement: spec.kvElement == .f32 ? .f32 : .bf16)
         let file = try reading { () throws(FormatError) in try SafetensorsFile(path: path) }
         do {
             return try check.run(rows: rows) { row throws(FormatError) in

@@ -45,11 +45,17 @@ struct WorkerCommand: AsyncParsableCommand {
     var authorityFingerprint: String?
     @Option(help: ArgumentHelp("Seconds that a job gets to end when the worker drains.", valueName: "seconds"))
     var grace: Double = 60
+    @Option(
+        help: ArgumentHelp(
+            "How fast a compute thread of this worker is, compared with those of others (default: its GFLOP/s in attention, measured now). "
+                + "Shards are as wide as their workers are fast.", valueName: "number"))
+    var speed: Double?
     @OptionGroup var log: LogOptions
     @Flag(help: ArgumentHelp("Read a cluster's token from stdin, and end when stdin does.", visibility: .private))
     var tokenStdin = false
 
     mutating func validate() throws {
+        if let speed, !(speed > 0 && speed.isFinite) { throw ValidationError("--speed is a number above 0, got \(speed)") }
         guard grace >= 0, grace <= 86_400 else { throw ValidationError("--grace is 0 to 86400 seconds, got \(grace)") }
     }
 
@@ -79,7 +85,7 @@ struct WorkerCommand: AsyncParsableCommand {
                 "version": .string(registration.version), "pid": .stringConvertible(registration.pid), "coordinator": .string(address),
                 "tls": .stringConvertible(address.hasPrefix("https:")), "isa": .string(registration.isa),
                 "cpus": .stringConvertible(registration.cpus), "data_host": .string(registration.dataHost),
-                "data_port": .stringConvertible(registration.dataPort),
+                "data_port": .stringConvertible(registration.dataPort), "speed": .stringConvertible(registration.speed ?? 0),
             ])
         let joining = try await joining(address, registration.name)
         configuration.tls = try joining?.identity.tlsConfiguration()
@@ -159,12 +165,21 @@ struct WorkerCommand: AsyncParsableCommand {
         } catch {
             throw CommandError.configuration("\(error)")
         }
-        return WorkerRegistration(
+        var registration = WorkerRegistration(
             name: name ?? facts.hostName, pid: Int(ProcessInfo.processInfo.processIdentifier), machine: facts.hostName,
             isa: kernels.instructionSet.rawValue, cpus: facts.cpus, numaNodes: max(1, facts.numaNodes.count),
             memoryBytes: facts.memoryBytes,
             dataHost: listener.host, dataPort: Int(listener.listener.port), version: RingmasterVersion.text,
             instance: UUID().uuidString)
+        // The children of one process share a machine, and with it a speed.
+        registration.speed = try speed ?? (tokenStdin ? nil : measuredSpeed(kernels, facts))
+        return registration
+    }
+
+    private func measuredSpeed(_ kernels: Kernels, _ facts: MachineFacts) throws -> Double {
+        do {
+            return try SpeedMeasurement.gflopsPerThread(kernels, threads: facts.cpus)
+        } catch { throw CommandError.configuration("cannot measure this machine: \(error)") }
     }
 }
 

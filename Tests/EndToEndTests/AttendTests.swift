@@ -25,6 +25,51 @@ extension EndToEnd {
             #expect((0...1).contains(json["exposed_communication_fraction"] as? Double ?? -1))
         }
 
+        @Test(
+            "masks of every kind hold, and move no more than the plain ring",
+            arguments: [
+                ["--window", "100", "--sinks", "4"], ["--prefix", "300"], ["--chunk", "96", "--dtype", "bf16"],
+                ["--documents", "1,399,600"], ["--documents", "500,500", "--no-causal"], ["--documents", "10,990", "--window", "1000"],
+            ])
+        func masks(mask: [String]) async throws {
+            let problem = [
+                "attend", "--tokens", "1000", "--heads", "2", "--head-dim", "64", "--workers", "3", "--verify-rows", "64", "--json",
+            ]
+            let outcome = try await Binary.run(problem + mask)
+            #expect(outcome.code == 0, "\(mask): \(outcome.err)")
+            #expect((outcome.json["max_abs_error"] as? Double ?? 1) <= (outcome.json["error_bar"] as? Double ?? 0), "\(outcome.out)")
+        }
+
+        @Test(
+            "a mask that cannot be meant is one clear sentence",
+            arguments: [
+                (["--window", "0"], "a window is 1 to"), (["--window", "5", "--chunk", "5"], "one rule"),
+                (["--sinks", "4"], "need a window"),
+                (["--documents", "500,400"], "900 tokens together, the context 1000"),
+                (["--documents", "900,200"], "longer than the context"),
+                (["--documents", "0,1000"], "at least 1 token"), (["--documents", "a,b"], "a"),
+                (["--prefix", "9", "--no-causal"], "causal off"),
+                (["--documents", "@/nowhere/lengths"], "cannot read"),
+            ])
+        func unclear(mask: [String], word: String) async throws {
+            let outcome = try await Binary.run(["attend", "--tokens", "1000", "--heads", "2", "--head-dim", "64"] + mask)
+            #expect(outcome.code == 2 && outcome.err.contains(word), "\(mask): \(outcome.code) \(outcome.err)")
+            #expect(outcome.out.isEmpty)
+        }
+
+        @Test("lengths of documents come from a file too, and the submitter's machine is not the only one to check them")
+        func documentsFile() async throws {
+            try await withFolder { folder in
+                try "100\n\n  900 \n".write(toFile: folder + "/lengths", atomically: true, encoding: .utf8)
+                let outcome = try await Binary.run(
+                    [
+                        "attend", "--tokens", "1000", "--heads", "2", "--head-dim", "64", "--documents", "@" + folder + "/lengths",
+                        "--verify-rows", "9", "--json",
+                    ])
+                #expect(outcome.code == 0 && outcome.json["max_abs_error"] as? Double ?? 1 < 1e-5, "\(outcome.err)")
+            }
+        }
+
         @Test("one token, and fewer tokens than workers", arguments: [1, 2, 4, 5, 129])
         func small(tokens: Int) async throws {
             let outcome = try await Binary.run(

@@ -46,6 +46,21 @@ struct SubmissionTests {
         #expect(refusal(attend { $0.shape.kvHeads = 0 })?.contains("multiple of kv_heads") == true)
         #expect(refusal(attend { $0.shape.headDim = 60 })?.contains("head_dim") == true)
         #expect(refusal(attend { $0.shape.valueDim = 264 })?.contains("v_dim") == true)
+        for (change, word) in [
+            ({ $0.window = 0 }, "window"), ({ ($0.window, $0.prefix) = (3, 3) }, "one rule"), ({ $0.sinks = 2 }, "need a window"),
+            ({ $0.documents = [99] }, "99 tokens together"), ({ $0.documents = [50, 51] }, "longer than the context"),
+            ({ $0.documents = [] }, "documents"), ({ $0.documents = [100, 0] }, "at least 1"), ({ $0.chunk = -1 }, "chunk"),
+            ({ $0.documents = Array(repeating: 1, count: ControlLimits.documents + 1) }, "at most"),
+            ({ $0.documents = [Int.max, Int.max, 2] }, "longer than the context"), ({ $0.window = .max }, "window"),
+        ] as [((inout MaskSpec) -> Void, String)] {
+            var mask = MaskSpec()
+            change(&mask)
+            #expect(refusal(attend { $0.mask = mask })?.contains(word) == true, "\(mask)")
+        }
+        var window = MaskSpec()
+        window.window = 5
+        #expect(refusal(attend { ($0.causal, $0.mask) = (false, window) })?.contains("causal") == true)
+        #expect(refusal(attend { $0.mask = window }) == nil)
         #expect(refusal(attend { $0.scale = .nan })?.contains("scale") == true)
         #expect(refusal(attend { $0.outputRows = [3, 3] })?.contains("output rows") == true)
         #expect(refusal(attend { $0.outputRows = [100] })?.contains("output rows") == true)

@@ -35,7 +35,7 @@ struct OpenAPITests {
         Described(WorkerRegistration.self, "WorkerRegistration"), Described(ClusterView.self, "ClusterView"),
         Described(ClusterView.Workers.self, "WorkerCounts"), Described(ClusterView.Jobs.self, "JobCounts"),
         Described(ClusterTotals.self, "ClusterTotals"), Described(RingTotals.self, "RingTotals"),
-        Described(RingStepFigures.self, "RingStep"), Described(AttendSpec.self, "AttendSpec"),
+        Described(RingStepFigures.self, "RingStep"), Described(AttendSpec.self, "AttendSpec"), Described(MaskSpec.self, "MaskSpec"),
         Described(AttentionShape.self, "AttentionShape"), Described(RowRange.self, "RowRange"), Described(Peer.self, "Peer"),
         Described(Assignment.self, "Assignment"), Described(Share.self, "Share"), Described(Run.self, "Run"),
     ]

@@ -1,0 +1,36 @@
+// How wide the shards of unequal workers are: as their compute threads are fast, as far as their memory goes.
+
+import RingCore
+
+extension Coordinator {
+    /// Relative speeds of a run's workers; `nil` where they are near enough to one another, or where nobody was measured. A worker that was not
+    /// counts as fast as the mean of those that were.
+    static func speeds(of workers: [WorkerRegistration], threads: [Int], sharing: [Int], _ spec: JobSpec) -> [Double]? {
+        let measured = workers.map { $0.speed.flatMap { $0 > 0 && $0.isFinite ? $0 : nil } }
+        let known = measured.compactMap { $0 }
+        let mean = known.isEmpty ? 1 : known.reduce(0, +) / Double(known.count)
+        var speeds = zip(measured, threads).map { ($0 ?? mean) * Double($1) }
+        // No worker is believed to be worth more than this many others, whatever it says.
+        let fastest = speeds.max() ?? 1
+        speeds = speeds.map { max($0, fastest / ControlLimits.speedRatio) }
+        let room = zip(workers, sharing).map { worker, count in spec.tokensMax(memoryBytes: worker.memoryBytes / max(count, 1)) }
+        let isTight = zip(speeds, room).contains { Double(spec.tokens) * $0 / speeds.reduce(0, +) > Double($1) }
+        // Measured speeds differ by some percent by chance alone; equal shards have the better layouts.
+        if !isTight, let slowest = speeds.min(), slowest >= fastest * ControlLimits.speedsAlike { return nil }
+        return ShardPlan.bounded(speeds, tokens: spec.tokens, atMost: room) ?? speeds
+    }
+}
+
+extension JobSpec {
+    /// Tokens of a shard that so much memory can hold; only attention says all it needs, a model's workers check theirs when they load.
+    func tokensMax(memoryBytes: Int) -> Int {
+        guard case .attend(let spec) = self, memoryBytes > 0 else { return tokens }
+        let shape = spec.shape
+        let (elements, kept) = (Double(shape.headDim) + Double(shape.valueDim), Double(spec.kvElement.byteCount))
+        // Own keys and values and two shards of others; queries, and output before and after it is finished, in f32.
+        let keys = 3 * elements * Double(shape.kvHeads) * kept
+        let queries = (elements + Double(shape.valueDim)) * Double(shape.heads) * 4
+        let most = Double(memoryBytes) * ControlLimits.memoryShare / max(keys + queries, 1)
+        return most >= Double(tokens) ? tokens : max(Int(most), 1)
+    }
+}
