@@ -92,6 +92,10 @@ double ring_peak_f32_avx512(int64_t rounds);
 double ring_peak_bf16_avx512bf16(int64_t rounds);
 double ring_peak_bf16_amx(int64_t rounds);
 int ring_tiles_permitted(void);
+void ring_pack_rows_amx(const float *x, int64_t stride, int64_t rows, int64_t inputs, int32_t parts, uint8_t *packed);
+void ring_linear_amx(const ring_linear_call *call);
+void ring_gemv_packed_amx(const float *x, int64_t x_stride, int64_t rows, const uint8_t *weight, int64_t panel_stride,
+                          int64_t outputs, int64_t inputs, float *out, int64_t out_stride);
 
 #define RING_DECLARE_ELEMENTWISE(isa)                                                                                  \
     void ring_rms_norm_##isa(const float *x, int64_t x_stride, int64_t rows, int64_t groups, int64_t columns,          \

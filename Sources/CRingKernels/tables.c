@@ -4,14 +4,14 @@
 
 #include <stddef.h>
 
-#define RING_TABLE(attention, elementwise, f32, bf16, isa_value)                                                       \
+#define RING_TABLE(attention, elementwise, f32, bf16, isa_value, ...)                                                     \
     {                                                                                                                  \
         .isa = isa_value, .attend = ring_attend_##attention, .decode = ring_decode_##elementwise,                       \
         .rms_norm = ring_rms_norm_##elementwise,                                                                       \
         .silu_multiply = ring_silu_multiply_##elementwise, .add = ring_add_##elementwise,                              \
         .add_bias = ring_add_bias_##elementwise, .widen = ring_widen_##elementwise,                                    \
         .narrow_bf16 = ring_narrow_bf16_##elementwise, .gemv = ring_gemv_##elementwise,                                \
-        .normals = ring_normals_##elementwise, .peak_f32 = f32, .peak_bf16 = bf16,                                     \
+        .normals = ring_normals_##elementwise, .peak_f32 = f32, .peak_bf16 = bf16, __VA_ARGS__                         \
     }
 
 static const ring_kernel_table table_scalar =
@@ -25,7 +25,8 @@ static const ring_kernel_table table_avx512 =
 static const ring_kernel_table table_avx512bf16 =
     RING_TABLE(avx512bf16, avx512, ring_peak_f32_avx512, ring_peak_bf16_avx512bf16, RING_ISA_AVX512BF16);
 static const ring_kernel_table table_amx =
-    RING_TABLE(amx, avx512, ring_peak_f32_avx512, ring_peak_bf16_amx, RING_ISA_AMX);
+    RING_TABLE(amx, avx512, ring_peak_f32_avx512, ring_peak_bf16_amx, RING_ISA_AMX, .pack_rows = ring_pack_rows_amx,
+               .linear = ring_linear_amx, .gemv_packed = ring_gemv_packed_amx);
 #endif
 
 // __builtin_cpu_supports also asks whether the operating system saves the wide registers (XGETBV).

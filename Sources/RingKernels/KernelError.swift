@@ -7,6 +7,8 @@ public enum KernelError: Error, Hashable, Sendable, CustomStringConvertible {
     case unknownInstructionSet(String)
     /// `RINGMASTER_ISA` names one that this machine lacks.
     case unsupportedInstructionSet(InstructionSet)
+    /// `RINGMASTER_ACTIVATIONS` is neither `exact` nor `rounded`.
+    case unknownActivations(String)
     /// A head dimension outside 8 ... 256 or not a multiple of 8; `what` is "head_dim" or "v_dim".
     case unsupportedDimension(what: String, value: Int)
     /// A count (heads, key-value heads, threads ...) that must be at least 1, or that does not divide what it must.
@@ -27,6 +29,8 @@ public enum KernelError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unsupportedInstructionSet(let set):
             let supported = InstructionSet.supported.map(\.rawValue).joined(separator: ", ")
             return "RINGMASTER_ISA=\(set.rawValue) is not supported by this CPU and operating system; use one of \(supported), or unset it"
+        case .unknownActivations(let name):
+            return "RINGMASTER_ACTIVATIONS=\(name) is not known; use exact or rounded, or unset it"
         case .unsupportedDimension(let what, let value):
             return
                 "\(what) \(value) is not supported; use a multiple of \(KernelLimits.dimensionStep) from \(KernelLimits.dimensionMin) to \(KernelLimits.dimensionMax)"

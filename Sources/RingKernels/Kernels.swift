@@ -8,6 +8,8 @@ import Glibc
 @safe public struct Kernels: @unchecked Sendable {
     /// The set that these kernels use.
     public let instructionSet: InstructionSet
+    /// How exactly activations meet bf16 weights.
+    public var activations = Activations.exact
     let table: UnsafePointer<ring_kernel_table>
 
     /// The kernels of `set`; throws when this machine lacks it.
@@ -35,10 +37,15 @@ import Glibc
         return try Kernels(.scalar)
     }
 
-    /// The kernels that the environment asks for: `RINGMASTER_ISA`, else the fastest.
+    /// The kernels that the environment asks for: `RINGMASTER_ISA`, else the fastest; `RINGMASTER_ACTIVATIONS`, else exact ones.
     public static func fromEnvironment() throws(KernelError) -> Kernels {
-        let value = unsafe getenv("RINGMASTER_ISA").map { unsafe String(cString: $0) }
-        return try selected(override: value)
+        func value(_ name: String) -> String? { unsafe getenv(name).map { unsafe String(cString: $0) } }
+        var kernels = try selected(override: value("RINGMASTER_ISA"))
+        if let name = value("RINGMASTER_ACTIVATIONS"), !name.isEmpty {
+            guard let activations = Activations(rawValue: name) else { throw .unknownActivations(name) }
+            kernels.activations = activations
+        }
+        return kernels
     }
 
     /// How many times as fast bf16 dot products are as f32 multiply-adds: the best of several short bursts each, so that a

@@ -14,15 +14,15 @@ public struct ModelBuffers: Sendable {
     let scratch: [SliceScratch]
     let token: TokenBuffers
 
-    /// Buffers for `tokens` own tokens on `threads` threads.
-    public init(_ config: ModelConfig, tokens: Int, threads: Int) throws(KernelError) {
+    /// Buffers for `tokens` own tokens on `threads` threads of `kernels`.
+    public init(_ config: ModelConfig, tokens: Int, threads: Int, kernels: Kernels) throws(KernelError) {
         // A rank without tokens keeps one row, so that every path is the same.
         let rows = max(tokens, 1)
         hidden = try .allocate(rows: rows, columns: config.hiddenSize)
         queries = try .allocate(rows: rows, columns: config.headCount * config.headDimension)
         state = try HeadStates(tokens: rows, heads: config.headCount, valueDim: config.headDimension)
         var scratch: [SliceScratch] = []
-        for _ in 0..<threads { scratch.append(try SliceScratch(config, rows: TokenSlice.tokensMax)) }
+        for _ in 0..<threads { scratch.append(try SliceScratch(config, rows: TokenSlice.tokensMax, kernels: kernels)) }
         self.scratch = scratch
         token = try TokenBuffers(config)
     }

@@ -37,6 +37,8 @@ extension ModelRank where Wire: ~Copyable {
         let rank = engine.rank
         engine.pool.forEach(slices.count) { task, thread in
             let slice = slices[task]
+            let clock = scratch[thread].clock
+            clock.begin()
             do throws(KernelError) {
                 let (keys, values) = try parts.project(
                     layer: layer, hidden: x.rows(slice.rows), position: slice.position, queries: queries.rows(slice.rows),
@@ -45,6 +47,7 @@ extension ModelRank where Wire: ~Copyable {
                     let position = slice.position + row
                     failure.note(position, .engine(.nonFinite(layer: layer, rank: rank, step: 0, position: position, head: 0)))
                 }
+                clock.lap(.elementwise)
             } catch { failure.note(slice.position, .kernel(error)) }
         }
         figures.flops += Double(slices.reduce(0) { $0 + $1.rows.count }) * parts.linearFlopsPerTokenAndLayer
@@ -84,12 +87,14 @@ extension ModelRank where Wire: ~Copyable {
         engine.pool.forEach(slices.count) { task, thread in
             let slice = slices[task]
             let mine = scratch[thread]
+            mine.clock.begin()
             let attended = mine.attended.rows(0..<slice.rows.count)
             if let bad = state.finish(rows: slice.rows, out: attended, lse: mine.lse) {
                 let position = slice.position + bad.row
                 let error = EngineError.nonFinite(layer: layer, rank: rank, step: lastStep, position: position, head: bad.head)
                 failure.note(position, .engine(error))
             }
+            mine.clock.lap(.elementwise)
             do throws(KernelError) {
                 try parts.finish(layer: layer, hidden: x.rows(slice.rows), attended: attended, scratch: mine)
             } catch { failure.note(slice.position, .kernel(error)) }

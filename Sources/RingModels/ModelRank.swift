@@ -42,6 +42,10 @@ public struct ModelRank<Wire: RingWire & ~Copyable>: ~Copyable {
     public internal(set) var ringSteps = StepTotals()
     /// Floating-point operations of a query and a key that it sees.
     public var flopsPerPair: Double { 4 * Double(parts.config.headDimension) }
+    /// Seconds of the prefill's parts beside attention, over the rank's threads.
+    public var partSeconds: LayerPartSeconds { scratch.reduce(into: LayerPartSeconds()) { $0.add($1.clock.seconds) } }
+    /// Floating-point operations of the linear layers of all blocks for one token.
+    public var linearFlopsPerToken: Double { Double(parts.config.layerCount) * parts.linearFlopsPerTokenAndLayer }
 
     let parts: TransformerParts
     let scratch: [SliceScratch]
@@ -133,12 +137,14 @@ public struct ModelRank<Wire: RingWire & ~Copyable>: ~Copyable {
 
     /// A linear layer of one token, its outputs spread over the pool.
     func linear(_ layer: LinearWeight, _ x: FloatRows, into out: FloatRows) throws(ModelError) {
-        let (kernels, outputs, failure) = (parts.kernels, layer.weight.rows, FirstError())
-        let share = max(outputs / (4 * engine.pool.threads), 64)
+        let (kernels, outputs, failure) = (parts.kernels, layer.weight.outputs, FirstError())
+        let panel = PackedWeight.panelOutputs
+        let share = max(outputs / (4 * engine.pool.threads) / panel, 2) * panel
         engine.pool.forEach((outputs + share - 1) / share) { task, _ in
             let some = task * share..<min((task + 1) * share, outputs)
+            let piece = layer.outputs(some)
             do throws(KernelError) {
-                try kernels.linear(x, weight: layer.weight.rows(some), bias: layer.bias?.columns(some), into: out.columns(some))
+                try kernels.linear(kernels.input(x, packedIn: nil), weight: piece.weight, bias: piece.bias, into: out.columns(some))
             } catch { failure.note(task, .kernel(error)) }
         }
         if let error = failure.first { throw error }

@@ -1,14 +1,25 @@
-// A model's weights in memory: linear layers and norms widened to f32, the embedding left in its file and read row by
-// row. Every rank of a ring holds the layers, because it is the context that is cut, not the model.
+// A model's weights in memory: bf16 matrices packed for the tile unit where the kernels have one, else widened to f32 as norms
+// always are; the embedding is left in its file and read row by row. Every rank of a ring holds the layers, because it is the
+// context that is cut, not the model.
 import RingFormats
 import RingKernels
 
 /// A weight [outputs, inputs] with its optional bias [1, outputs].
 public struct LinearWeight: Sendable {
-    /// Row-major, one row an output.
-    public let weight: FloatRows
+    /// f32 or packed bf16.
+    public let weight: LinearMatrix
     /// Added to every output row.
     public let bias: FloatRows?
+
+    /// Some of the outputs.
+    func outputs(_ range: Range<Int>) -> LinearWeight {
+        LinearWeight(weight: weight.outputs(range), bias: bias?.columns(range))
+    }
+
+    /// Some of the inputs; the bias goes with the first of them, so that the parts add up.
+    func inputs(_ range: Range<Int>) -> LinearWeight {
+        LinearWeight(weight: weight.inputs(range), bias: range.lowerBound == 0 ? bias : nil)
+    }
 }
 
 /// The weights of one block.
@@ -38,17 +49,18 @@ public struct ModelWeights: Sendable {
     /// [1, hidden].
     public let finalNorm: FloatRows
     /// Output projection [vocabulary, hidden]; `nil` on ranks that never make logits.
-    public let head: FloatRows?
+    public let head: LinearMatrix?
     private let embedding: CheckpointTensor
 
-    /// Reads `folder`. `withHead` says whether this rank will make logits. `progress` gets layers done and layers in all.
+    /// Reads `folder` for `kernels`, which must be those that run it. `withHead` says whether this rank will make logits.
+    /// `progress` gets layers done and layers in all.
     public init(
-        folder: String, withHead: Bool, progress: (Int, Int) -> Void = { _, _ in }
+        folder: String, withHead: Bool, kernels: Kernels, progress: (Int, Int) -> Void = { _, _ in }
     ) throws(ModelError) {
         do throws(FormatError) {
             config = try ModelConfig(folder: folder)
         } catch { throw .format(error) }
-        let reader = WeightReader(checkpoint: try Self.open(folder), config: config)
+        let reader = WeightReader(checkpoint: try Self.open(folder), config: config, packs: kernels.packsWeights)
         let family = ModelFamily.table(of: config.architecture)
         embedding = try reader.tensor(family.embedding, shape: [config.vocabularySize, config.hiddenSize])
         finalNorm = try reader.row(family.finalNorm, columns: config.hiddenSize)
@@ -85,22 +97,28 @@ public struct ModelWeights: Sendable {
         }
     }
 
-    /// Bytes of f32 that a rank's weights take, said before anything is read.
-    public static func byteCount(_ config: ModelConfig, withHead: Bool) -> Int {
-        var values = config.hiddenSize + (withHead ? config.vocabularySize * config.hiddenSize : 0)
+    /// Bytes that a rank's weights take with `kernels`, said before anything is read: by the type that the configuration names, f32
+    /// where it names none.
+    public static func byteCount(_ config: ModelConfig, withHead: Bool, kernels: Kernels) -> Int {
+        let packs = kernels.packsWeights && config.storedType == .bf16
+        func bytes(_ rows: Int, _ columns: Int) -> Int {
+            packs ? PackedWeight.byteCount(outputs: rows, inputs: columns) : 4 * rows * columns
+        }
+        var sum = 4 * config.hiddenSize + (withHead ? bytes(config.vocabularySize, config.hiddenSize) : 0)
         for linear in ModelFamily.Linear.allCases {
             let shape = ModelFamily.shape(of: linear, in: config)
-            values += config.layerCount * (shape.rows * shape.columns + (ModelFamily.hasBias(linear, in: config) ? shape.rows : 0))
+            sum += config.layerCount * (bytes(shape.rows, shape.columns) + (ModelFamily.hasBias(linear, in: config) ? 4 * shape.rows : 0))
         }
-        values += config.layerCount * (2 * config.hiddenSize + (config.hasQueryKeyNorm ? 2 * config.headDimension : 0))
-        return values * 4
+        return sum + 4 * config.layerCount * (2 * config.hiddenSize + (config.hasQueryKeyNorm ? 2 * config.headDimension : 0))
     }
 }
 
-/// Reads tensors of a checkpoint into f32, checks their shapes and that every value is finite.
+/// Reads tensors of a checkpoint into f32 or tiles, checks their shapes and that every value is finite.
 struct WeightReader {
     let checkpoint: Checkpoint
     let config: ModelConfig
+    /// Whether bf16 matrices are packed.
+    let packs: Bool
 
     func tensor(_ name: String, shape: [Int]) throws(ModelError) -> CheckpointTensor {
         do throws(FormatError) {
@@ -108,8 +126,30 @@ struct WeightReader {
         } catch { throw .format(error) }
     }
 
-    func matrix(_ name: String, rows: Int, columns: Int) throws(ModelError) -> FloatRows {
-        try read(tensor(name, shape: [rows, columns]), rows: rows, columns: columns)
+    func matrix(_ name: String, rows: Int, columns: Int) throws(ModelError) -> LinearMatrix {
+        let tensor = try tensor(name, shape: [rows, columns])
+        guard packs && tensor.info.type == .bf16 else { return .f32(try read(tensor, rows: rows, columns: columns)) }
+        return .bf16(try readPacked(tensor, rows: rows, columns: columns))
+    }
+
+    /// A panel at a time, so that the f32 in between never takes more than one.
+    private func readPacked(_ tensor: CheckpointTensor, rows: Int, columns: Int) throws(ModelError) -> PackedWeight {
+        let (weight, panel): (PackedWeight, FloatRows)
+        do throws(KernelError) {
+            weight = try .allocate(outputs: rows, inputs: columns)
+            panel = try .allocate(rows: PackedWeight.panelOutputs, columns: columns)
+        } catch { throw .kernel(error) }
+        for first in stride(from: 0, to: rows, by: PackedWeight.panelOutputs) {
+            let some = panel.rows(0..<min(rows - first, PackedWeight.panelOutputs))
+            do throws(FormatError) {
+                try some.withMutableSpan { (span) throws(FormatError) in
+                    try tensor.copyFloats(elements: first * columns..<(first + some.rows) * columns, into: &span)
+                }
+            } catch { throw .format(error) }
+            if let bad = some.firstNonFiniteRow { throw .nonFiniteWeight(tensor: tensor.info.name, row: first + bad) }
+            weight.set(outputs: first, rows: some)
+        }
+        return weight
     }
 
     func row(_ name: String, columns: Int) throws(ModelError) -> FloatRows {

@@ -93,7 +93,8 @@ struct GenerateExecution {
         let shape: EngineShape
         let buffers: ModelBuffers
         do throws(ModelError) {
-            weights = try ModelWeights(folder: spec.modelFolder, withHead: leads || spec.logitsPath != nil) { done, count in
+            weights = try ModelWeights(folder: spec.modelFolder, withHead: leads || spec.logitsPath != nil, kernels: kernels) {
+                done, count in
                 let progress = WorkerProgress(
                     phase: .loading, layer: done, layers: count, step: 0, steps: assignment.world, tokensDone: 0, tokensTotal: owned)
                 context.report(.progress(assignment.run, progress))
@@ -102,7 +103,7 @@ struct GenerateExecution {
         do throws(KernelError) {
             shape = try ModelRank<TCPTransport>.shape(
                 weights.config, plan: plan, element: spec.kvElement == .f32 ? .f32 : .bf16, decodeTokensMax: spec.maxTokens)
-            buffers = try ModelBuffers(weights.config, tokens: owned, threads: assignment.threads)
+            buffers = try ModelBuffers(weights.config, tokens: owned, threads: assignment.threads, kernels: kernels)
         } catch { throw ExecutionParts.error(error) }
         var wire = try ExecutionParts.connect(assignment, context)
         let memory: EngineMemory

@@ -110,7 +110,7 @@ enum ExecutionParts {
     static func error(_ error: KernelError) -> ExecutionError {
         switch error {
         case .outOfMemory: ExecutionError(.insufficientMemory, "\(error)")
-        case .unsupportedDimension, .invalidCount, .unknownInstructionSet, .unsupportedInstructionSet:
+        case .unsupportedDimension, .invalidCount, .unknownInstructionSet, .unsupportedInstructionSet, .unknownActivations:
             ExecutionError(.invalidInput, "\(error)")
         case .linearFailed, .threadFailed: ExecutionError(.internalError, "\(error)")
         }

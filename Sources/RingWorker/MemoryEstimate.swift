@@ -11,7 +11,7 @@ import RingTransport
 
 /// The memory of one job whose workers all run on one machine.
 public struct MemoryEstimate: Hashable, Sendable {
-    /// Weights, widened to f32 in every worker that needs them.
+    /// Weights as the kernels of this machine take them, in every worker that needs them.
     public private(set) var weights = 0
     /// Keys and values, receive buffers, activations and scratch of every worker.
     public private(set) var context = 0
@@ -27,7 +27,10 @@ public struct MemoryEstimate: Hashable, Sendable {
     /// A generate job over `workers` workers of `threads` threads each. Throws when the model's shape fits no kernel.
     public init(generate spec: GenerateSpec, config: ModelConfig, workers: Int, threads: Int) throws(ExecutionError) {
         processes = workers * Self.processBytes
-        for rank in 0..<workers { weights += ModelWeights.byteCount(config, withHead: rank == 0 || spec.logitsPath != nil) }
+        let kernels = try ExecutionParts.kernels()
+        for rank in 0..<workers {
+            weights += ModelWeights.byteCount(config, withHead: rank == 0 || spec.logitsPath != nil, kernels: kernels)
+        }
         let plan = try Self.plan(.generate(spec), workers: workers)
         do throws(KernelError) {
             let shape = try ModelRank<InProcessTransport>.shape(

@@ -15,7 +15,7 @@ func fromKernels<Result>(_ body: () throws(KernelError) -> Result) throws(Comman
         return try body()
     } catch {
         switch error {
-        case .unknownInstructionSet, .unsupportedInstructionSet: throw .configuration("\(error)")
+        case .unknownInstructionSet, .unsupportedInstructionSet, .unknownActivations: throw .configuration("\(error)")
         default: throw .failed("\(error)")
         }
     }

@@ -47,7 +47,7 @@ final class Running: Sendable {
         child.executableURL = URL(filePath: Binary.path)
         child.arguments = arguments
         var variables = ProcessInfo.processInfo.environment
-        for name in ["COLUMNS", "NO_COLOR", "RINGMASTER_ISA"] { variables[name] = nil }
+        for name in ["COLUMNS", "NO_COLOR", "RINGMASTER_ISA", "RINGMASTER_ACTIVATIONS"] { variables[name] = nil }
         child.environment = variables.merging(environment) { $1 }
         let input = Pipe()
         child.standardInput = input

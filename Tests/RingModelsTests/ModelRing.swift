@@ -12,6 +12,8 @@ struct ModelRing {
     var world: Int
     var element = ElementType.f32
     var threads = 1
+    /// Those of the environment where there are none.
+    var kernels: Kernels?
     var fault: RingFault?
     /// By rank, what each owns and how far it is; where it is empty, zigzag shards from the beginning.
     var shares: [[Share]] = []
@@ -36,11 +38,11 @@ struct ModelRing {
             try shares.isEmpty
             ? ShardPlan(.zigzag, tokens: prompt.count, over: WorldSize(world)) : ShardPlan(shares: shares, tokens: prompt.count)
         let (folder, element, threads, fault, shares, contexts) = (folder, element, threads, fault, shares, contexts)
-        let kernels = try Kernels.fromEnvironment()
+        let kernels = try kernels ?? Kernels.fromEnvironment()
         try InProcessRanks.run(plan.world, faults: cut.map { [$0] } ?? []) { rank, wire in
             do {
                 var wire = wire
-                let weights = try ModelWeights(folder: folder, withHead: true)
+                let weights = try ModelWeights(folder: folder, withHead: true, kernels: kernels)
                 let shape = try ModelRank<InProcessRanks.Wire>.shape(
                     weights.config, plan: plan, element: element, decodeTokensMax: tokensMax)
                 let memory = try EngineMemory(shape, for: &wire, threads: threads)
@@ -48,7 +50,7 @@ struct ModelRing {
                 defer { pool.shutdown() }
                 var engine = RingEngine(memory, wire: wire, pool: pool, kernels: kernels)
                 engine.fault = fault
-                let buffers = try ModelBuffers(weights.config, tokens: plan.tokens(of: rank), threads: threads)
+                let buffers = try ModelBuffers(weights.config, tokens: plan.tokens(of: rank), threads: threads, kernels: kernels)
                 var model = ModelRank(weights, engine: engine, buffers: buffers, kernels: kernels)
                 if !contexts.isEmpty, let context = contexts[rank.index], !model.adopt(context, shares: shares[rank.index]) {
                     throw PlanError.shares("rank \(rank.index) does not take up what it kept")

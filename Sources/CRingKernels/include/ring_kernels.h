@@ -18,6 +18,9 @@
 
 enum { RING_BLOCK_TOKENS = 64 };
 
+// A packed weight: panels of 32 outputs, in each of them steps of 32 inputs.
+enum { RING_PANEL_OUTPUTS = 32, RING_STEP_INPUTS = 32, RING_GROUP_ROWS = 32 };
+
 typedef enum __attribute__((enum_extensibility(closed))) ring_element : int32_t {
     RING_ELEMENT_F32 = 0,
     RING_ELEMENT_BF16 = 1,
@@ -69,6 +72,20 @@ typedef struct ring_attention_call {
 
 enum { RING_ATTENTION_SCRATCH_BYTES = 640 * 1024, RING_DECODE_ROWS = 16 };
 
+// One call of a linear layer: out [rows][outputs] = rows times the transpose of a packed weight.
+typedef struct ring_linear_call {
+    const uint8_t *packed;  // by `pack_rows`, `steps` steps a group
+    int64_t rows;
+    const uint8_t *weight;  // by `ring_pack_weight`: the first panel of the call, at the first step of the call
+    int64_t panel_stride;   // bytes
+    int64_t outputs;
+    int64_t steps;          // of 32 inputs
+    int32_t parts;          // 1 or 2, as packed
+    int32_t accumulate;     // nonzero: out += instead of out =
+    float *out;
+    int64_t out_stride;     // floats
+} ring_linear_call;
+
 // Functions that differ by instruction set. Rows are `stride` floats apart.
 typedef struct ring_kernel_table {
     ring_isa isa;
@@ -93,6 +110,12 @@ typedef struct ring_kernel_table {
     // out[row] = weight row . x, for small numbers of rows of x: out [rows][outputs] = x [rows][inputs] * weight^T.
     void (*gemv)(const float *x, int64_t x_stride, int64_t rows, const float *weight, int64_t weight_stride,
                  int64_t outputs, int64_t inputs, float *out, int64_t out_stride);
+    // Linear layers with packed bf16 weights; NULL where the set has no tiles, and weights are f32 there. `pack_rows` packs
+    // f32 rows as `parts` (1 or 2) bf16 values each; `gemv_packed` takes few f32 rows as they are.
+    void (*_Nullable pack_rows)(const float *x, int64_t stride, int64_t rows, int64_t inputs, int32_t parts, uint8_t *packed);
+    void (*_Nullable linear)(const ring_linear_call *call);
+    void (*_Nullable gemv_packed)(const float *x, int64_t x_stride, int64_t rows, const uint8_t *weight, int64_t panel_stride,
+                                  int64_t outputs, int64_t inputs, float *out, int64_t out_stride);
     // Standard normals: element i of tensor `tensor` depends on (seed, tensor, i) alone and has the same bits in every
     // table, so that shards and checks generate their part alone.
     void (*normals)(uint64_t seed, uint64_t tensor, uint64_t first, int64_t count, float *out);
@@ -108,6 +131,12 @@ const ring_kernel_table *_Nullable ring_kernels(ring_isa isa);
 
 // The sum of `count` bytes read in order, eight at a time as words: a loop that waits for memory and nothing else.
 uint64_t ring_read_bytes(const void *bytes, int64_t count);
+
+// --- packing: weights
+
+// Packs up to 32 `outputs` rows of a weight, bf16 values widened to f32, as one panel: for each step of 32 inputs two tiles of 16
+// outputs, [16 pairs of inputs][16 outputs][2], 1 KiB each. The panel is ceil(inputs / 32) x 2 KiB, zero beyond the weight.
+void ring_pack_weight(const float *rows, int64_t stride, int64_t outputs, int64_t inputs, uint8_t *panel);
 
 // --- packing: rows -> KV blocks
 
