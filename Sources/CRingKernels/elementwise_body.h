@@ -18,6 +18,7 @@ void RING_ISA(ring_rms_norm)(const float *x, int64_t x_stride, int64_t rows, int
         for (int width = 8; width > 0; width /= 2)
             for (int lane = 0; lane < width; lane++) lanes[lane] += lanes[lane + width];
         const float factor = (float)(1.0 / sqrt(lanes[0] / (double)columns + epsilon));
+#pragma clang loop vectorize(assume_safety)
         for (column = 0; column < columns; column++) to[column] = in[column] * factor * weight[column];
     }
 }
@@ -45,7 +46,9 @@ static inline __attribute__((always_inline)) float ring_exp(float x) {
 
 void RING_ISA(ring_silu_multiply)(const float *gate, int64_t gate_stride, const float *up, int64_t up_stride,
                                   int64_t rows, int64_t columns, float *out, int64_t out_stride) {
+    // `out` may be an input, which the compiler would take for a reason to go one by one.
     for (int64_t row = 0; row < rows; row++, gate += gate_stride, up += up_stride, out += out_stride)
+#pragma clang loop vectorize(assume_safety)
         for (int64_t column = 0; column < columns; column++)
             out[column] = gate[column] / (1.0f + ring_exp(-gate[column])) * up[column];
 }

@@ -32,6 +32,12 @@ typedef struct ring_block {
     int fresh;           // starts from zero instead of `out`
 } ring_block;
 
+// Asks for two tiles of the next step, which the loads of tiles would otherwise wait for line by line.
+RING_TEMPLATE void ask_for(const uint8_t *tiles) {
+#pragma clang loop unroll(full)
+    for (int line = 0; line < 2 * TILE / 64; line++) _mm_prefetch((const char *)tiles + line * 64, _MM_HINT_T0);
+}
+
 RING_TEMPLATE void multiply_block(const int parts, const ring_block *block) {
     const uint8_t *a = block->rows, *b = block->weight, *next = block->next;
     float *c = block->out, *lower = c + RING_TILE_ROWS * block->out_stride;
@@ -48,10 +54,12 @@ RING_TEMPLATE void multiply_block(const int parts, const ring_block *block) {
         _tile_loadd(3, lower + 16, bytes);
     }
     for (int64_t step = 0; step < block->steps; step++, b += PANEL_STEP_BYTES, next += AHEAD * 64) {
+        ask_for(b + PANEL_STEP_BYTES);
         _tile_loadd(4, b, RING_TILE_BYTES);
         _tile_loadd(5, b + TILE, RING_TILE_BYTES);
 #pragma clang loop unroll(full)
         for (int part = 0; part < parts; part++, a += 2 * TILE) {
+            ask_for(a + parts * 2 * TILE);
             _tile_loadd(6, a, RING_TILE_BYTES);
             _tile_loadd(7, a + TILE, RING_TILE_BYTES);
             _tile_dpbf16ps(0, 6, 4);

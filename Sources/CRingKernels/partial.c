@@ -17,10 +17,12 @@ int64_t ring_finish(const float *acc, int64_t acc_stride, const float *row_max, 
             continue;
         }
         const float inverse = (float)(1.0 / (double)row_sum[row]);
-        float poison = 0;
+        // In integers, which compilers add up in any order.
+        uint32_t poison = 0;
+#pragma clang loop vectorize(assume_safety)
         for (int64_t column = 0; column < value_dim; column++) {
             out[column] = acc[column] * inverse;
-            poison += out[column] * 0.0f;
+            poison |= (ring_bits_of_float(out[column]) & 0x7f800000) == 0x7f800000;
         }
         lse[row] = (float)(((double)row_max[row] + log2((double)row_sum[row])) * RING_LN2);
         if (bad < 0 && (poison != 0 || !isfinite(lse[row]))) bad = row;
