@@ -19,6 +19,7 @@ enum {
     TILE = RING_TILE_ROWS * RING_TILE_BYTES,
     PANEL_STEP_BYTES = 2 * TILE,
     RUN = 32,             // steps between two looks at the accumulators in memory: a panel's run is 64 KiB and stays in L2
+    READ_AHEAD = 4,       // steps that one row reads ahead: 8 KiB
     AHEAD = 4,            // cache lines of the next panel that a step asks for: all of a run in the eight groups of a slice
 };
 
@@ -32,7 +33,7 @@ typedef struct ring_block {
     int fresh;           // starts from zero instead of `out`
 } ring_block;
 
-// Asks for two tiles of the next step, which the loads of tiles would otherwise wait for line by line.
+// Asks for two tiles of a later step, which loads would otherwise wait for line by line.
 RING_TEMPLATE void ask_for(const uint8_t *tiles) {
 #pragma clang loop unroll(full)
     for (int line = 0; line < 2 * TILE / 64; line++) _mm_prefetch((const char *)tiles + line * 64, _MM_HINT_T0);
@@ -158,6 +159,7 @@ static void multiply_panel(const float *x, int64_t inputs, const uint8_t *panel,
     __m512 sums[8];
     for (int i = 0; i < 8; i++) sums[i] = _mm512_setzero_ps();
     for (int64_t step = 0; step < inputs; step += STEP, panel += PANEL_STEP_BYTES) {
+        ask_for(panel + READ_AHEAD * PANEL_STEP_BYTES);
         __m512 values[2];
         float row[STEP];
         load_step(x + step, inputs - step, values);

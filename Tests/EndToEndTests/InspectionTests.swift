@@ -63,6 +63,33 @@ extension EndToEnd {
             #expect(outcome.json["isa"] is String)
         }
 
+        @Test("bench prefill measures a whole prefill and says where the time went", arguments: ["f32", "bf16"])
+        func prefill(dtype: String) async throws {
+            let outcome = try await withFolder { folder in
+                let outcome = try await Binary.run(
+                    [
+                        "bench", "prefill", "--tokens", "700", "--hidden", "128", "--layers", "2", "--heads", "4", "--kv-heads", "2",
+                        "--head-dim", "32", "--intermediate", "300", "--dtype", dtype, "--workers", "2", "--threads", "1", "--repeats", "2",
+                        "--json",
+                    ], environment: ["TMPDIR": folder])
+                #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty, "the checkpoint is gone")
+                return outcome
+            }
+            #expect(outcome.code == 0, "\(outcome.err)")
+            let json = outcome.json
+            func number(_ key: String) -> Double { (json[key] as? NSNumber)?.doubleValue ?? -1 }
+            #expect(number("vector_peak_fraction") > 0 && number("bf16_peak_fraction") > 0 && number("seconds") > 0)
+            // 2 operations a weight and token, and 4 x 32 for each causal pair of 4 heads.
+            let (weights, pairs) = (128 * (128 + 64 + 64 + 128) + 3 * 128 * 300, 4 * 700 * 701 / 2)
+            let flops = Double(2 * (2 * 700 * weights + 4 * 32 * pairs))
+            #expect(abs(number("gflops") * number("seconds") * 1e9 / flops - 1) < 1e-6)
+            #expect(abs(number("tokens_per_second") * number("seconds") - 700) < 1e-6)
+            let parts = json["parts"] as? [[String: Any]] ?? []
+            #expect(parts.count == 9 && parts.allSatisfy { $0["share"] as? Double ?? -1 >= 0 })
+            #expect(abs(parts.reduce(0) { $0 + ($1["share"] as? Double ?? -1) } - 1) < 0.05, "\(parts)")
+            #expect((json["runs"] as? [[String: Any]])?.count == 2 && json["linear"] is String)
+        }
+
         @Test("verify holds every shape against its bar")
         func verify() async throws {
             let outcome = try await Binary.run(["verify", "--worlds", "1,3", "--json"])

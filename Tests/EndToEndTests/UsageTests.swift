@@ -55,6 +55,9 @@ extension EndToEnd {
         func configuration() async throws {
             try await refuses(["attend", "--tokens", "10"], code: 78, ["RINGMASTER_ISA"], environment: ["RINGMASTER_ISA": "mmx"])
             try await refuses(
+                ["attend", "--tokens", "10"], code: 78, ["RINGMASTER_ACTIVATIONS", "exact or rounded"],
+                environment: ["RINGMASTER_ACTIVATIONS": "half"])
+            try await refuses(
                 ["worker", "--coordinator", "https://127.0.0.1:1", "--name", "a", "--state", "/nowhere"], code: 78, ["--join-token-file"])
         }
 
