@@ -86,7 +86,7 @@ public struct PackedRows: Sendable {
 
 /// How exactly activations meet bf16 weights.
 public enum Activations: String, CaseIterable, Hashable, Sendable {
-    /// As two bf16 parts, 16 bits of each value: results as of f32.
+    /// As two bf16 parts, 16 bits of each value: within a few parts in a million.
     case exact
     /// Rounded to bf16: half the multiplications, and the error that bf16 inference commonly has.
     case rounded

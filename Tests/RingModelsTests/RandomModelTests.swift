@@ -42,7 +42,7 @@ struct RandomModelTests {
 
     private static let prompt = (0..<97).map { UInt32($0 * 31 % 70) }
 
-    @Test("one layer of a bf16 model: exact activations are as good as f32, rounded ones are not", arguments: [1, 2])
+    @Test("one layer of a bf16 model: exact activations keep the bar of f32, rounded ones do not", arguments: [1, 2])
     func storedAsBF16(world: Int) throws {
         try Self.withFolder(.bf16) { folder in
             let expected = try LayerOracle(folder: folder).logits(Self.prompt)
