@@ -168,6 +168,19 @@ public struct Mask: Hashable, Sendable, CustomStringConvertible {
         return main.isEmpty ? sinks : min(main.lowerBound, sinks.lowerBound)..<max(main.upperBound, sinks.upperBound)
     }
 
+    /// The keys of `keys` that some query of `queries` sees, exactly: at most two runs, ascending and not touching.
+    func runs(of keys: Range<Int>, seenBy queries: Range<Int>) -> [Range<Int>] {
+        if keys.isEmpty || queries.isEmpty { return [] }
+        // From one query to the next the main run goes on where it was, or begins where it ended: together they are one run.
+        let main = span(of: keys, seenBy: queries) { runs(of: $0).main }.flatMap { $0.isEmpty ? nil : $0 }
+        guard hasSinks else { return main.map { [$0] } ?? [] }
+        // Queries of a later document begin at its first key, so that its sinks lie in their main runs.
+        let first = queries.clamped(to: document(of: queries.lowerBound))
+        let sinks = span(of: keys, seenBy: first) { runs(of: $0).sinks }.flatMap { $0.isEmpty ? nil : $0 }
+        guard let main, let sinks else { return [main ?? sinks].compactMap { $0 } }
+        return sinks.upperBound < main.lowerBound ? [sinks, main] : [min(sinks.lowerBound, main.lowerBound)..<main.upperBound]
+    }
+
     private func span(of keys: Range<Int>, seenBy queries: Range<Int>, run: (Int) -> Range<Int>) -> Range<Int>? {
         let first = Self.first(in: queries) { run($0).upperBound > keys.lowerBound }
         let end = Self.first(in: queries) { run($0).lowerBound >= keys.upperBound }

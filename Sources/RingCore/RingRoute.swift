@@ -1,8 +1,8 @@
 // Who needs which keys and values, and from whom it gets them. Every rank works this out for itself, from the plan and the mask that
 // all know, so that nothing is said about it on the wire.
 //
-// A chunk's KV blocks from the first to the last that some active query of a rank sees are what the rank needs of it. It attends to
-// the shard of rank - s at step s. The rank before it was there one step earlier: what that one needed too it passes on, the rest the
+// The KV blocks of a chunk of which some active query of a rank sees something are what the rank needs of it: runs of blocks. It attends
+// to the shard of rank - s at step s. The rank before it was there one step earlier: what that one needed too it passes on, the rest the
 // owner gives itself. So each needed block comes exactly once, nobody carries what it does not need, and a rank serves at
 // most one other at a step: step s of rank owner + s. Docs/MATH.md has the proof that this ends.
 
@@ -14,6 +14,11 @@ public struct BlockRun: Hashable, Sendable {
     public let blocks: Range<Int>
     /// The positions they hold; the chunk's last block may be partly filled.
     public let positions: Range<Int>
+
+    /// Whether all of `other` lies in it.
+    func holds(_ other: BlockRun) -> Bool {
+        chunk == other.chunk && blocks.lowerBound <= other.blocks.lowerBound && other.blocks.upperBound <= blocks.upperBound
+    }
 
     init(chunk: Int, of whole: Chunk, blocks: Range<Int>) {
         self.chunk = chunk
@@ -58,10 +63,10 @@ public struct RingRoute: Hashable, Sendable {
         public func firstBlock(of part: BlockRun) -> Int {
             var first = 0
             for run in needed {
-                if run.chunk == part.chunk { return first + part.blocks.lowerBound - run.blocks.lowerBound }
+                if run.holds(part) { return first + part.blocks.lowerBound - run.blocks.lowerBound }
                 first += run.blocks.count
             }
-            preconditionFailure("chunk \(part.chunk) is not at step \(index)")
+            preconditionFailure("blocks \(part.blocks) of chunk \(part.chunk) are not at step \(index)")
         }
     }
 
@@ -84,7 +89,7 @@ public struct RingRoute: Hashable, Sendable {
             let owner = world.kvOwner(for: rank, atStep: index)
             let mine = needs.runs(of: owner, for: rank)
             if index == 0 {
-                return Step(index: 0, kvOwner: rank, needed: mine.compactMap { $0 }, receives: [], forward: [], serve: nil)
+                return Step(index: 0, kvOwner: rank, needed: mine, receives: [], forward: [], serve: nil)
             }
             let before = previous == owner ? [] : needs.runs(of: owner, for: previous)
             let after = next == owner ? [] : needs.runs(of: owner, for: next)
@@ -94,11 +99,11 @@ public struct RingRoute: Hashable, Sendable {
             let passedOn = Needs.covered(mine, by: before)
             let receives = [
                 Transfer(peer: previous, runs: passedOn),
-                Transfer(peer: owner, runs: mine.compactMap { $0 }.filter { !passedOn.contains($0) }),
+                Transfer(peer: owner, runs: mine.filter { !passedOn.contains($0) }),
             ]
-            let direct = theirs.compactMap { $0 }.filter { !Needs.covered(theirs, by: servedBefore).contains($0) }
+            let direct = theirs.filter { !Needs.covered(theirs, by: servedBefore).contains($0) }
             return Step(
-                index: index, kvOwner: owner, needed: mine.compactMap { $0 }, receives: receives.filter { !$0.runs.isEmpty },
+                index: index, kvOwner: owner, needed: mine, receives: receives.filter { !$0.runs.isEmpty },
                 forward: Needs.covered(after, by: mine), serve: direct.isEmpty ? nil : Transfer(peer: served, runs: direct))
         }
     }
@@ -110,27 +115,33 @@ private struct Needs {
     let mask: Mask
     let active: [[Bool]]?
 
-    /// By chunk of `owner`, the blocks that `rank` needs.
-    func runs(of owner: Rank, for rank: Rank) -> [BlockRun?] {
+    /// The blocks of `owner` that `rank` needs, in order of position.
+    func runs(of owner: Rank, for rank: Rank) -> [BlockRun] {
         let queries = plan.chunks(of: rank).enumerated().filter { active?[rank.index][$0.offset] ?? true }.map(\.element)
-        return plan.chunks(of: owner).enumerated().map { place, chunk in
-            var span: Range<Int>?
-            for some in queries {
-                let seen = mask.span(of: chunk.range, seenBy: some.range)
-                if seen.isEmpty { continue }
-                span = min(span?.lowerBound ?? seen.lowerBound, seen.lowerBound)..<max(span?.upperBound ?? 0, seen.upperBound)
+        return plan.chunks(of: owner).enumerated().flatMap { place, chunk -> [BlockRun] in
+            let seen = queries.flatMap { mask.runs(of: chunk.range, seenBy: $0.range) }
+            let blocks = seen.map { seen in
+                (seen.lowerBound - chunk.start) / Limits.tileTokens..<(seen.upperBound - 1 - chunk.start) / Limits.tileTokens + 1
             }
-            guard let span else { return nil }
-            let end = (span.upperBound - chunk.start + Limits.tileTokens - 1) / Limits.tileTokens
-            return BlockRun(chunk: place, of: chunk, blocks: (span.lowerBound - chunk.start) / Limits.tileTokens..<end)
+            return Self.joined(blocks).map { BlockRun(chunk: place, of: chunk, blocks: $0) }
         }
     }
 
-    /// Those of `wanted` that one who holds `held` can pass on; both by chunk.
-    static func covered(_ wanted: [BlockRun?], by held: [BlockRun?]) -> [BlockRun] {
-        zip(wanted, held).compactMap { wanted, held in
-            guard let wanted, let held else { return nil }
-            return held.blocks.lowerBound <= wanted.blocks.lowerBound && held.blocks.upperBound >= wanted.blocks.upperBound ? wanted : nil
+    /// What `ranges` cover, in order, those that touch as one.
+    private static func joined(_ ranges: [Range<Int>]) -> [Range<Int>] {
+        var joined: [Range<Int>] = []
+        for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let last = joined.last, range.lowerBound <= last.upperBound {
+                joined[joined.count - 1] = last.lowerBound..<max(last.upperBound, range.upperBound)
+            } else {
+                joined.append(range)
+            }
         }
+        return joined
+    }
+
+    /// Those of `wanted` that one who holds `held` can pass on.
+    static func covered(_ wanted: [BlockRun], by held: [BlockRun]) -> [BlockRun] {
+        wanted.filter { wanted in held.contains { $0.holds(wanted) } }
     }
 }

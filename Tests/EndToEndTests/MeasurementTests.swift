@@ -39,6 +39,27 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "a rank holds its own q, k, v and out, two blocks of others, and no more than 64 MiB besides",
+            arguments: [
+                ["--dtype", "f32"], ["--dtype", "bf16"], ["--no-causal", "--kv-heads", "2"], ["--window", "3k", "--sinks", "4"],
+            ])
+        func memory(options: [String]) async throws {
+            let shape = ["attend", "--tokens", "48k", "--heads", "4", "--head-dim", "128", "--workers", "3", "--json"]
+            let outcome = try await Binary.run(shape + options)
+            #expect(outcome.code == 0, "\(outcome.err)")
+            let (kvHeads, element) = (options.contains("2") ? 2 : 4, options.contains("bf16") ? 2 : 4)
+            let ranks = outcome.json["worker_figures"] as? [[String: Any]] ?? []
+            #expect(ranks.count == 3)
+            for rank in ranks {
+                let tokens = try #require(rank["tokens"] as? Int)
+                // q and out in f32; own keys and values, and two shards of them as they come.
+                let bound = tokens * (2 * 4 * 128 * 4 + 3 * 2 * kvHeads * 128 * element) + 64 << 20
+                let resident = try #require(rank["peak_resident_bytes"] as? Int)
+                #expect(resident <= bound && resident > tokens * 4 * 128 * 4, "\(resident) of \(bound) bytes: \(rank)")
+            }
+        }
+
         @Test("a sample is no result to keep")
         func sampleRefusals() async throws {
             let output = ["attend", "--tokens", "10", "--sample-queries", "2", "--output", "/nowhere/x"]

@@ -70,14 +70,13 @@ private struct MaskedCase: CustomStringConvertible {
         }
     }
 
-    /// Blocks that must come to `rank`: of each chunk of another, from the first to the last that any own query sees.
+    /// Blocks that must come to `rank`: those of others of which any own query sees something.
     func blocksNeeded(by rank: Rank) -> Int {
         let queries = plan.chunks(of: rank).flatMap { Array($0.range) }
         var count = 0
         for chunk in plan.world.ranks.filter({ $0 != rank }).flatMap({ plan.chunks(of: $0) }) {
             let seen = chunk.range.filter { key in queries.contains { sees($0, key) } }
-            guard let first = seen.first, let last = seen.last else { continue }
-            count += (last - chunk.start) / Limits.tileTokens - (first - chunk.start) / Limits.tileTokens + 1
+            count += Set(seen.map { ($0 - chunk.start) / Limits.tileTokens }).count
         }
         return count
     }
