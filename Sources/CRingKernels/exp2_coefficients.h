@@ -1,6 +1,6 @@
 // 2^r on [-1/2, 1/2]: minimax polynomials for the relative error (Remez), constant term rounded to 1.
 // Degree 6: 1.9e-9 before rounding, for f32. Degree 5: 7.5e-8, far below bf16's 2^-9.
-// The last set is of degree 5 on [0, 1), 7.5e-8, constant term free.
+// The sets for [0, 1): degree 5, 7.5e-8, and degree 6, 1.9e-9, constant term free.
 #ifndef RING_EXP2_COEFFICIENTS_H
 #define RING_EXP2_COEFFICIENTS_H
 
@@ -23,6 +23,14 @@
 #define RING_EXP2_FLOOR_C3 0.0558263175f
 #define RING_EXP2_FLOOR_C4 0.00898933969f
 #define RING_EXP2_FLOOR_C5 0.00187757669f
+
+#define RING_EXP2_FLOOR_LONG_C0 1.0f
+#define RING_EXP2_FLOOR_LONG_C1 0.693147004f
+#define RING_EXP2_FLOOR_LONG_C2 0.24022983f
+#define RING_EXP2_FLOOR_LONG_C3 0.0554833412f
+#define RING_EXP2_FLOOR_LONG_C4 0.00967884064f
+#define RING_EXP2_FLOOR_LONG_C5 0.00124396884f
+#define RING_EXP2_FLOOR_LONG_C6 0.000217022534f
 
 #define RING_ROUND_MAGIC 12582912.0f // 1.5 * 2^23: x + magic - magic is x rounded to an integer, |x| < 2^22
 

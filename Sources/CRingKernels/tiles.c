@@ -28,16 +28,17 @@ int ring_tiles_permitted(void) {
 }
 
 #pragma clang attribute push(__attribute__((target("amx-tile,amx-bf16"))), apply_to = function)
+static const ring_tile_shape four_tiles = {.palette = 1, .row_bytes = {[0 ... 3] = RING_TILE_BYTES}, .rows = {[0 ... 3] = RING_TILE_ROWS}};
+static const ring_tile_shape eight_tiles = {.palette = 1, .row_bytes = {[0 ... 7] = RING_TILE_BYTES}, .rows = {[0 ... 7] = RING_TILE_ROWS}};
+
 ring_tile_shape ring_shape_tiles(void) {
-    ring_tile_shape before, shape = {.palette = 1};
-    for (int tile = 0; tile < 8; tile++) {
-        shape.row_bytes[tile] = RING_TILE_BYTES;
-        shape.rows[tile] = RING_TILE_ROWS;
-    }
+    ring_tile_shape before;
     _tile_storeconfig(&before);
-    _tile_loadconfig(&shape);
+    _tile_loadconfig(&four_tiles);
     return before;
 }
+
+void ring_clear_tiles(void) { _tile_loadconfig(&four_tiles); }
 
 void ring_restore_tiles(ring_tile_shape before) {
     if (before.palette != 0) _tile_loadconfig(&before);
@@ -48,6 +49,7 @@ void ring_restore_tiles(ring_tile_shape before) {
 double ring_peak_bf16_amx(int64_t rounds) {
     static const uint8_t halves[RING_TILE_ROWS * RING_TILE_BYTES] __attribute__((aligned(64))) = {0x00, 0x3f, 0x00, 0x3f};
     const ring_tile_shape before = ring_shape_tiles();
+    _tile_loadconfig(&eight_tiles);
     _tile_loadd(4, halves, RING_TILE_BYTES);
     _tile_loadd(5, halves, RING_TILE_BYTES);
     for (int64_t round = 0; round < rounds; round++) {

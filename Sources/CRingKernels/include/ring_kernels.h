@@ -70,7 +70,7 @@ typedef struct ring_attention_call {
     void *scratch;          // RING_ATTENTION_SCRATCH_BYTES, 64-byte aligned, one a thread
 } ring_attention_call;
 
-enum { RING_ATTENTION_SCRATCH_BYTES = 640 * 1024, RING_DECODE_ROWS = 16 };
+enum { RING_ATTENTION_SCRATCH_BYTES = 896 * 1024, RING_DECODE_ROWS = 16 };
 
 // One call of a linear layer: out [rows][outputs] = rows times the transpose of a packed weight.
 typedef struct ring_linear_call {
