@@ -64,4 +64,30 @@ static void cut_query(const float *q, int32_t head_dim, int32_t depths, uint8_t 
     }
 }
 
+// --- int8 pages: their bytes are bf16 values as they are, and the scales wait (amx_weights.h)
+
+// Two rows of 16 bytes as pairs.
+RING_TEMPLATE void widen_bytes(const uint8_t *low, const uint8_t *high, uint8_t *out) {
+    const __m512i low_bits = _mm512_castps_si512(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)low))));
+    const __m512i high_bits = _mm512_castps_si512(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)high))));
+    _mm512_store_si512(out, _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(low_bits, 16), high_bits));
+}
+
+// K page [head_dim][64] -> [4 runs of 16 keys][depths] tiles. head_dim is a multiple of 32.
+static void widen_keys(const uint8_t *page, int32_t depths, uint8_t *out) {
+    for (int32_t dim = 0; dim < depths * 32; dim += 2, page += 2 * RING_BLOCK_TOKENS)
+        for (int32_t key = 0; key < RING_BLOCK_TOKENS; key += 16)
+            widen_bytes(page + key, page + RING_BLOCK_TOKENS + key,
+                        out + (int64_t)(key / 16 * depths + dim / 32) * RING_TILE + dim % 32 / 2 * RING_TILE_BYTES);
+}
+
+// V page [64][value_dim] -> [widths of 16][2 halves of the keys] tiles. value_dim is a multiple of 16.
+static void widen_values(const uint8_t *page, int32_t widths, uint8_t *out) {
+    const int64_t row = (int64_t)widths * 16;
+    for (int32_t key = 0; key < RING_BLOCK_TOKENS; key += 2, page += 2 * row)
+        for (int32_t width = 0; width < widths; width++)
+            widen_bytes(page + width * 16, page + row + width * 16,
+                        out + (int64_t)(width * 2 + key / 32) * RING_TILE + key % 32 / 2 * RING_TILE_BYTES);
+}
+
 #endif

@@ -14,10 +14,10 @@ enum {
     WIDTH = RING_TILE_ROWS, // columns of a job
     WIDTHS_MAX = RING_DIM_MAX / WIDTH,
     PAGE_BYTES = RING_BLOCK_TOKENS * 4, // a row of a page of bf16 keys
-    // Keys whose weights wait for their values together. Two blocks of bf16, so that sums are loaded and stored half as often; one block
-    // of f32, which has six products for each load and needs its values cut.
+    // Keys whose weights wait for their values together. Two blocks where pages are read as they lie, so that sums are loaded and stored
+    // half as often; one where scratch holds one.
     KEY_TILE_PAGES = 2 * RING_BLOCK_TOKENS,
-    KEY_TILE_CUT = RING_BLOCK_TOKENS,
+    KEY_TILE_TILES = RING_BLOCK_TOKENS,
     WEIGHT_PARTS = 2, // of a bf16 walk; f32 has CUT_PARTS
     WEIGHT_STEP = WEIGHT_PARTS * RING_TILE_PAIR,
 };
@@ -32,18 +32,22 @@ enum {
     WEIGHTS_OFFSET = SCORES_OFFSET + 2 * SCORES_BYTES,
     WEIGHTS_BYTES = KEY_TILE_PAGES / DEPTH * WEIGHT_STEP,
 };
-_Static_assert(WEIGHTS_BYTES >= KEY_TILE_CUT / DEPTH * CUT_ROWS, "the weights of f32 fit too");
+_Static_assert(WEIGHTS_BYTES >= KEY_TILE_TILES / DEPTH * CUT_ROWS, "the weights of f32 fit too");
 _Static_assert(WEIGHTS_OFFSET + 2 * WEIGHTS_BYTES <= RING_ATTENTION_SCRATCH_BYTES, "scratch holds a query tile");
+
+// What the tile unit reads of a block: bf16 pages as they lie, tiles of bytes widened, tiles of f32 cut in three.
+typedef enum amx_kind { KIND_PAGES, KIND_BYTES, KIND_CUT } amx_kind;
 
 typedef struct amx_walk {
     const ring_attention_call *call;
-    int cuts;               // whether blocks are f32
+    amx_kind kind;
     int32_t key_tile;       // keys
     int32_t depths, widths; // head_dim in runs of 32 and value_dim in runs of 16, rounded up
     int32_t query_step, weight_step;
     uint8_t *queries;       // [strip][depths] steps
     uint8_t *sums;          // [strip][widths] pairs of tiles
-    uint8_t *keys, *values; // pages that were cut
+    int32_t columns_bytes;  // of a step of the columns' side in scratch
+    uint8_t *keys, *values; // pages that were cut or widened
     const uint8_t *cut_k, *cut_v; // the pages that those are of
     uint8_t *weights; // [key_tile / 32] steps: those that are being made; the other buffer's are being multiplied
     uint8_t *scores[2];
@@ -70,6 +74,7 @@ typedef struct meeting {
     ring_key_span any; // keys of the run that one row of the strip sees
     int whole;         // whether every row sees all 64
     uint8_t *scores;
+    const float *k_scales, *v_scales; // of int8 pages
 } meeting;
 
 static int32_t min32(int64_t a, int64_t b) { return (int32_t)(a < b ? a : b); }
@@ -80,22 +85,24 @@ static const uint8_t *block_at(const amx_walk *walk, int64_t key) {
 
 static void push_scores(amx_walk *walk, const meeting *block) {
     const uint8_t *page = block_at(walk, block->key) + walk->call->k_offset;
-    if (walk->cuts && walk->cut_k != page) {
-        cut_keys((const float *)page, walk->call->head_dim, walk->depths, walk->keys);
+    const int tiles = walk->kind != KIND_PAGES;
+    if (tiles && walk->cut_k != page) {
+        if (walk->kind == KIND_CUT) cut_keys((const float *)page, walk->call->head_dim, walk->depths, walk->keys);
+        else widen_keys(page, walk->depths, walk->keys);
         walk->cut_k = page;
     }
     for (int32_t run = 0; run < block->keys / WIDTH; run++) {
         ring_tile_job job = {
-            .parts = walk->cuts ? RING_TILE_IN_THREE : RING_TILE_PLAIN,
+            .parts = walk->kind == KIND_CUT ? RING_TILE_IN_THREE : tiles ? RING_TILE_ROWS_IN_THREE : RING_TILE_PLAIN,
             .steps = walk->depths,
             .rows = walk->queries + (int64_t)(block->row / STRIP * walk->depths) * walk->query_step,
             .rows_step = walk->query_step,
-            .columns = walk->cuts ? walk->keys + (int64_t)(run * walk->depths) * CUT_COLUMNS : page + run * RING_TILE_BYTES,
-            .column_stride = walk->cuts ? RING_TILE_BYTES : PAGE_BYTES,
+            .columns = tiles ? walk->keys + (int64_t)(run * walk->depths) * walk->columns_bytes : page + run * RING_TILE_BYTES,
+            .column_stride = tiles ? RING_TILE_BYTES : PAGE_BYTES,
             .sums = block->scores + run * RING_TILE_PAIR,
             .lower = block->rows > RING_TILE_ROWS,
         };
-        job.columns_step[0] = job.columns_step[1] = walk->cuts ? CUT_COLUMNS : DEPTH / 2 * PAGE_BYTES;
+        job.columns_step[0] = job.columns_step[1] = tiles ? walk->columns_bytes : DEPTH / 2 * PAGE_BYTES;
         ring_tile_push(&walk->now, &job);
     }
 }
@@ -106,25 +113,27 @@ static void plan_values(amx_walk *walk, const meeting *last) {
     const int64_t skipped = last->any.first > last->tile ? (last->any.first - last->tile) / RING_BLOCK_TOKENS * RING_BLOCK_TOKENS : 0;
     const uint8_t *page = block_at(walk, last->tile + skipped) + call->v_offset;
     const int64_t line = (int64_t)call->value_dim * 4;
-    if (walk->cuts && walk->cut_v != page) {
-        cut_values((const float *)page, call->value_dim, walk->widths, walk->values);
+    const int tiles = walk->kind != KIND_PAGES;
+    if (tiles && walk->cut_v != page) {
+        if (walk->kind == KIND_CUT) cut_values((const float *)page, call->value_dim, walk->widths, walk->values);
+        else widen_values(page, walk->widths, walk->values);
         walk->cut_v = page;
     }
     for (int32_t width = 0; width < walk->widths; width++) {
         ring_tile_job *job = &walk->later[width];
         *job = (ring_tile_job){
-            .parts = walk->cuts ? RING_TILE_IN_THREE : RING_TILE_ROWS_IN_TWO,
+            .parts = walk->kind == KIND_CUT ? RING_TILE_IN_THREE : RING_TILE_ROWS_IN_TWO,
             .steps = (int32_t)(last->key - last->tile - skipped + last->keys) / 32,
             .rows = walk->weights + skipped / 32 * walk->weight_step,
             .rows_step = walk->weight_step,
-            .columns = walk->cuts ? walk->values + (int64_t)width * 2 * CUT_COLUMNS : page + width * RING_TILE_BYTES,
-            .column_stride = walk->cuts ? RING_TILE_BYTES : (int32_t)line,
-            .columns_step = {CUT_COLUMNS, CUT_COLUMNS},
+            .columns = tiles ? walk->values + (int64_t)width * 2 * walk->columns_bytes : page + width * RING_TILE_BYTES,
+            .column_stride = tiles ? RING_TILE_BYTES : (int32_t)line,
+            .columns_step = {walk->columns_bytes, walk->columns_bytes},
             .sums = walk->sums + (int64_t)(last->row / STRIP * walk->widths + width) * RING_TILE_PAIR,
             .adds = 1,
             .lower = last->rows > RING_TILE_ROWS,
         };
-        if (walk->cuts) continue;
+        if (tiles) continue;
         job->columns_step[0] = 16 * line;
         job->columns_step[1] = call->block_stride - 16 * line;
     }
@@ -142,7 +151,7 @@ static void push_values(amx_walk *walk, int32_t count) {
 
 // Does what is in the queue.
 static __attribute__((noinline)) void empty_queue(amx_walk *walk) {
-    if (walk->cuts)
+    if (walk->kind == KIND_CUT)
         while (walk->now.left > 0) ring_tile_step(1, &walk->now);
     else
         while (walk->now.left > 0) ring_tile_step(0, &walk->now);
@@ -164,9 +173,9 @@ static void set_pace(amx_walk *walk, int32_t rows) {
     walk->rate = (walk->now.left * 256 + POINTS * rows - 1) / (POINTS * rows);
 }
 
-RING_TEMPLATE void keep_pace(const int cuts, amx_walk *walk) {
+RING_TEMPLATE void keep_pace(const amx_kind kind, amx_walk *walk) {
     for (walk->credit += walk->rate; walk->credit >= 256; walk->credit -= 256)
-        if (walk->now.left > 0) ring_tile_step(cuts, &walk->now);
+        if (walk->now.left > 0) ring_tile_step(kind == KIND_CUT, &walk->now);
 }
 
 #endif

@@ -10,11 +10,11 @@
 #define SLACK 8.0f
 
 // 2^t: the polynomial of what is above its floor, scaled by the floor. -inf gives 0 here, so `follow` looks for it.
-RING_TEMPLATE __m512 exp2_floor(const int cuts, __m512 t) {
+RING_TEMPLATE __m512 exp2_floor(const amx_kind kind, __m512 t) {
     const __m512 r = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     __m512 p;
 #define RING_TERM(coefficient) p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(coefficient))
-    if (cuts) {
+    if (kind == KIND_CUT) {
         p = _mm512_set1_ps(RING_EXP2_FLOOR_LONG_C6);
         RING_TERM(RING_EXP2_FLOOR_LONG_C5);
         RING_TERM(RING_EXP2_FLOOR_LONG_C4);
@@ -36,8 +36,8 @@ RING_TEMPLATE __m512 exp2_floor(const int cuts, __m512 t) {
 
 // Two vectors of weights as one line of a step: for pages in order of their keys, what bf16 holds of them by cutting off, and the rest,
 // rounded.
-RING_TEMPLATE void store_weights(const int cuts, __m512 first, __m512 second, uint8_t *out) {
-    if (cuts) {
+RING_TEMPLATE void store_weights(const amx_kind kind, __m512 first, __m512 second, uint8_t *out) {
+    if (kind == KIND_CUT) {
         cut(first, second, out, RING_TILE_PAIR);
         return;
     }
@@ -102,12 +102,13 @@ RING_TEMPLATE void follow(amx_walk *walk, const meeting *block, int32_t i, __m51
 }
 
 // Weighs strip row `i` of a block; `masked` looks at what the row sees. Returns the weights' sums by lane.
-RING_TEMPLATE __m512 weigh(const int cuts, const int masked, amx_walk *walk, const meeting *block, int32_t i, uint64_t seen) {
+RING_TEMPLATE __m512 weigh(const amx_kind kind, const int masked, amx_walk *walk, const meeting *block, int32_t i, uint64_t seen) {
     __m512 x[4], high = _mm512_set1_ps(-__builtin_inff()), low = _mm512_setzero_ps(), sum = low;
     const float *scores = sums_row(block->scores, i);
 #pragma clang loop unroll(full)
     for (int j = 0; j < 4; j++) {
         x[j] = _mm512_load_ps(scores + j * (RING_TILE_PAIR / 4));
+        if (kind == KIND_BYTES) x[j] = _mm512_mul_ps(x[j], _mm512_loadu_ps(block->k_scales + 16 * j));
         const __mmask16 lanes = masked ? (__mmask16)(seen >> 16 * j) : 0xffff;
         high = _mm512_mask_max_ps(high, lanes, high, x[j]);
         low = _mm512_mask_min_ps(low, lanes, low, x[j]);
@@ -117,39 +118,42 @@ RING_TEMPLATE __m512 weigh(const int cuts, const int masked, amx_walk *walk, con
     uint8_t *out = weight_line(walk, (block->key - block->tile) / 32, i);
 #pragma clang loop unroll(full)
     for (int j = 0; j < 4; j += 2, out += walk->weight_step) {
-        keep_pace(cuts, walk);
+        keep_pace(kind, walk);
         for (int k = j; k < j + 2; k++) {
-            x[k] = exp2_floor(cuts, _mm512_fmsub_ps(x[k], scale, reference));
+            x[k] = exp2_floor(kind, _mm512_fmsub_ps(x[k], scale, reference));
             if (masked) x[k] = _mm512_maskz_mov_ps((__mmask16)(seen >> 16 * k), x[k]);
         }
-        store_weights(cuts, x[j], x[j + 1], out);
         sum = _mm512_add_ps(sum, _mm512_add_ps(x[j], x[j + 1]));
+        for (int k = j; k < j + 2 && kind == KIND_BYTES; k++)
+            x[k] = _mm512_maskz_mul_ps(masked ? (__mmask16)(seen >> 16 * k) : 0xffff, x[k], _mm512_loadu_ps(block->v_scales + 16 * k));
+        store_weights(kind, x[j], x[j + 1], out);
     }
-    keep_pace(cuts, walk);
+    keep_pace(kind, walk);
     return sum;
 }
 
 static uint64_t lanes_below(int64_t count) { return count <= 0 ? 0 : count >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1; }
 
 // Weighs a block, while the tile unit does the jobs of the queue.
-RING_TEMPLATE void weigh_block(const int cuts, amx_walk *walk, const meeting *block) {
+RING_TEMPLATE void weigh_block(const amx_kind kind, amx_walk *walk, const meeting *block) {
     __m512 sums[STRIP];
     set_pace(walk, block->rows);
     for (int32_t i = 0; i < block->rows; i++) {
         for (int32_t line = 0; line < walk->next_lines; line++, walk->next += 64) _mm_prefetch((const char *)walk->next, _MM_HINT_T1);
         if (block->whole) {
-            sums[i] = weigh(cuts, 0, walk, block, i, 0);
+            sums[i] = weigh(kind, 0, walk, block, i, 0);
             continue;
         }
         const ring_key_span span = ring_visible(walk->call, walk->first_row + block->row + i);
-        sums[i] = weigh(cuts, 1, walk, block, i, lanes_below(span.end - block->key) & ~lanes_below(span.first - block->key));
+        sums[i] = weigh(kind, 1, walk, block, i, lanes_below(span.end - block->key) & ~lanes_below(span.first - block->key));
     }
     empty_queue(walk);
     // Horizontal sums wait for the end, so that a row does not wait for the one before it.
     for (int32_t i = 0; i < block->rows; i++) walk->sum[block->row + i] += _mm512_reduce_add_ps(sums[i]);
 }
 
-static __attribute__((noinline)) void weigh_pages(amx_walk *walk, const meeting *block) { weigh_block(0, walk, block); }
-static __attribute__((noinline)) void weigh_cut(amx_walk *walk, const meeting *block) { weigh_block(1, walk, block); }
+static __attribute__((noinline)) void weigh_pages(amx_walk *walk, const meeting *block) { weigh_block(KIND_PAGES, walk, block); }
+static __attribute__((noinline)) void weigh_bytes(amx_walk *walk, const meeting *block) { weigh_block(KIND_BYTES, walk, block); }
+static __attribute__((noinline)) void weigh_cut(amx_walk *walk, const meeting *block) { weigh_block(KIND_CUT, walk, block); }
 
 #endif

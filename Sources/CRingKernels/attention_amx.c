@@ -52,6 +52,8 @@ static int advance(const amx_walk *walk, meeting *block, int64_t end) {
     const ring_key_span all = walk->all[block->row / STRIP];
     block->whole = all.first <= block->key && all.end >= block->key + RING_BLOCK_TOKENS;
     block->keys = block->any.end - block->key <= 32 ? 32 : RING_BLOCK_TOKENS;
+    block->k_scales = ring_page_scales(block_at(walk, block->key) + walk->call->k_offset, walk->call->head_dim);
+    block->v_scales = ring_page_scales(block_at(walk, block->key) + walk->call->v_offset, walk->call->value_dim);
     block->scores = block->scores == walk->scores[0] ? walk->scores[1] : walk->scores[0];
     return 1;
 }
@@ -61,7 +63,7 @@ static int advance(const amx_walk *walk, meeting *block, int64_t end) {
 static void aim_prefetch(amx_walk *walk, const meeting *block) {
     const ring_attention_call *call = walk->call;
     const int32_t strips = (walk->rows + STRIP - 1) / STRIP;
-    const int64_t bytes = (int64_t)RING_BLOCK_TOKENS * (call->head_dim + call->value_dim) * (walk->cuts ? 4 : 2);
+    const int64_t bytes = ring_page_bytes(call->element, call->head_dim) + ring_page_bytes(call->element, call->value_dim);
     const int64_t next = block->key + walk->key_tile;
     walk->next_lines = next < call->keys ? (int32_t)(bytes / 64 / (strips * STRIP)) : 0;
     walk->next = block_at(walk, next) + call->k_offset + bytes / strips * (block->row / STRIP);
@@ -85,7 +87,7 @@ static void load_query(const amx_walk *walk, int32_t i) {
     const float *q = call->q + (walk->first_row + i) * call->q_stride;
     uint8_t *line = walk->queries + (int64_t)(i / STRIP * walk->depths) * walk->query_step;
     line += i % STRIP / RING_TILE_ROWS * RING_TILE + i % RING_TILE_ROWS * RING_TILE_BYTES;
-    if (walk->cuts) {
+    if (walk->kind != KIND_PAGES) {
         cut_query(q, call->head_dim, walk->depths, line);
         return;
     }
@@ -111,6 +113,7 @@ static void store_tile(const amx_walk *walk) {
 }
 
 static void attend_tile(amx_walk *walk) {
+    static void (*const weigh[])(amx_walk *, const meeting *) = {weigh_pages, weigh_bytes, weigh_cut};
     ring_key_span any = {walk->call->keys, 0};
     for (int32_t strip = 0; strip * STRIP < walk->rows; strip++) {
         ring_key_span *seen = &walk->any[strip];
@@ -133,7 +136,7 @@ static void attend_tile(amx_walk *walk) {
         push_values(walk, (walk->later_count - walk->later_next + left - 1) / left);
         aim_prefetch(walk, &block);
         ring_clear_tiles();
-        (walk->cuts ? weigh_cut : weigh_pages)(walk, &block);
+        weigh[walk->kind](walk, &block);
         if (left == 1) plan_values(walk, &block);
         block = next;
     }
@@ -142,10 +145,12 @@ static void attend_tile(amx_walk *walk) {
     store_tile(walk);
 }
 
-// Whether tiles serve the call. bf16 pages are read as they lie, so their heads must fill tiles; f32 pages are filled up, which must not
-// cost too much, and cut, which few rows do not pay for.
+// Whether tiles serve the call. Heads of bf16 and int8 must fill tiles; those of f32 are filled up, which must not cost too much. Few rows
+// do not pay for pages being cut or widened.
 static int fits_tiles(const ring_attention_call *call) {
-    if (call->element == RING_ELEMENT_BF16) return call->head_dim % DEPTH == 0 && call->value_dim % 16 == 0;
+    const int fills = call->head_dim % DEPTH == 0 && call->value_dim % WIDTH == 0;
+    if (call->element == RING_ELEMENT_BF16) return fills;
+    if (call->element == RING_ELEMENT_INT8) return fills && call->rows > RING_TILE_ROWS;
     const int32_t filled = (call->head_dim + 31) / 32 * 32 + (call->value_dim + 15) / 16 * 16;
     return call->rows >= STRIP && 2 * filled <= 3 * (call->head_dim + call->value_dim);
 }
@@ -157,15 +162,16 @@ void ring_attend_amx(const ring_attention_call *call) {
         return;
     }
     uint8_t *scratch = call->scratch;
-    const int cuts = call->element == RING_ELEMENT_F32;
+    const amx_kind kind = call->element == RING_ELEMENT_F32 ? KIND_CUT : call->element == RING_ELEMENT_INT8 ? KIND_BYTES : KIND_PAGES;
     amx_walk walk = {
         .call = call,
-        .cuts = cuts,
-        .key_tile = cuts ? KEY_TILE_CUT : KEY_TILE_PAGES,
+        .kind = kind,
+        .key_tile = kind == KIND_PAGES ? KEY_TILE_PAGES : KEY_TILE_TILES,
         .depths = (call->head_dim + DEPTH - 1) / DEPTH,
         .widths = (call->value_dim + WIDTH - 1) / WIDTH,
-        .query_step = cuts ? CUT_ROWS : RING_TILE_PAIR,
-        .weight_step = cuts ? CUT_ROWS : WEIGHT_STEP,
+        .query_step = kind == KIND_PAGES ? RING_TILE_PAIR : CUT_ROWS,
+        .weight_step = kind == KIND_CUT ? CUT_ROWS : WEIGHT_STEP,
+        .columns_bytes = kind == KIND_CUT ? CUT_COLUMNS : RING_TILE,
         .queries = scratch,
         .sums = scratch + SUMS_OFFSET,
         .keys = scratch + KEYS_OFFSET,

@@ -10,31 +10,42 @@
 
 typedef enum ring_kind { RING_KIND_F32, RING_KIND_WIDE } ring_kind;
 
-// c[row][vector] += rows' side [rows][depth] * page [depth][columns]; strides count dwords.
-RING_TEMPLATE void multiply(const ring_kind kind, const int rows, const int vectors, const float *a, const int64_t a_stride,
-                            const float *b, const int64_t b_stride, int64_t depth, __m256 c[RING_STRIP][2]) {
-    const int halves = kind == RING_KIND_WIDE ? 2 : 1;
-    for (int64_t step = 0; step < depth; step++, b += b_stride) {
+// One step of the depth; in bf16 pages `half` says which of a pair.
+RING_TEMPLATE void multiply_step(const ring_kind kind, const int rows, const int vectors, const float *a, const int64_t a_stride,
+                                 const float *b, const int half, __m256 c[RING_STRIP][2]) {
+    __m256 columns[2];
 #pragma clang loop unroll(full)
-        for (int half = 0; half < halves; half++) {
-            __m256 columns[2];
-#pragma clang loop unroll(full)
-            for (int j = 0; j < vectors; j++) {
-                columns[j] = _mm256_loadu_ps(b + 8 * j);
-                if (kind == RING_KIND_WIDE) {
-                    const __m256i pair = _mm256_castps_si256(columns[j]);
-                    const __m256i low = _mm256_slli_epi32(pair, 16), high = _mm256_slli_epi32(_mm256_srli_epi32(pair, 16), 16);
-                    columns[j] = _mm256_castsi256_ps(half ? high : low);
-                }
-            }
-#pragma clang loop unroll(full)
-            for (int i = 0; i < rows; i++) {
-                const __m256 row = _mm256_broadcast_ss(a + i * a_stride + step * halves + half);
-#pragma clang loop unroll(full)
-                for (int j = 0; j < vectors; j++) c[i][j] = _mm256_fmadd_ps(row, columns[j], c[i][j]);
-            }
+    for (int j = 0; j < vectors; j++) {
+        columns[j] = _mm256_loadu_ps(b + 8 * j);
+        if (kind == RING_KIND_WIDE) {
+            const __m256i pair = _mm256_castps_si256(columns[j]);
+            const __m256i low = _mm256_slli_epi32(pair, 16), high = _mm256_slli_epi32(_mm256_srli_epi32(pair, 16), 16);
+            columns[j] = _mm256_castsi256_ps(half ? high : low);
         }
     }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+        const __m256 row = _mm256_broadcast_ss(a + i * a_stride);
+#pragma clang loop unroll(full)
+        for (int j = 0; j < vectors; j++) c[i][j] = _mm256_fmadd_ps(row, columns[j], c[i][j]);
+    }
+}
+
+// c[row][vector] += rows' side [rows][depth] * page [depth][columns]; strides count dwords. Four steps a turn, each of which asks L2 for
+// one line of `next`.
+RING_TEMPLATE void multiply(const ring_kind kind, const int rows, const int vectors, const float *a, const int64_t a_stride,
+                            const float *b, const int64_t b_stride, int64_t depth, const uint8_t *next, __m256 c[RING_STRIP][2]) {
+    const int halves = kind == RING_KIND_WIDE ? 2 : 1;
+    int64_t step = 0;
+    for (; step + 4 <= depth; step += 4, a += 4 * halves, b += 4 * b_stride, next += 64) {
+        _mm_prefetch((const char *)next, _MM_HINT_T1);
+#pragma clang loop unroll(full)
+        for (int part = 0; part < 4 * halves; part++)
+            multiply_step(kind, rows, vectors, a + part, a_stride, b + part / halves * b_stride, part % halves, c);
+    }
+    for (; step < depth; step++, a += halves, b += b_stride)
+#pragma clang loop unroll(full)
+        for (int half = 0; half < halves; half++) multiply_step(kind, rows, vectors, a + half, a_stride, b, half, c);
 }
 
 RING_TEMPLATE void scores_rows(const ring_kind kind, const int rows, const ring_strip *strip) {
@@ -45,7 +56,8 @@ RING_TEMPLATE void scores_rows(const ring_kind kind, const int rows, const ring_
             __m256 c[RING_STRIP][2];
 #pragma clang loop unroll(full)
             for (int i = 0; i < rows; i++) c[i][0] = c[i][1] = _mm256_setzero_ps();
-            multiply(kind, rows, 2, strip->q, RING_DIM_MAX, (const float *)page + key, RING_BLOCK_TOKENS, depth, c);
+            multiply(kind, rows, 2, strip->q, RING_DIM_MAX, (const float *)page + key, RING_BLOCK_TOKENS, depth,
+                     strip->next_k + first / RING_BLOCK_TOKENS * strip->next_stride + key / 16 * depth * 16, c);
 #pragma clang loop unroll(full)
             for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
@@ -64,7 +76,7 @@ RING_TEMPLATE void values_columns(const ring_kind kind, const int rows, const in
     for (int32_t key = 0; key < strip->keys; key += RING_BLOCK_TOKENS, page += strip->block_stride) {
         const int32_t left = strip->keys - key, count = left < RING_BLOCK_TOKENS ? left : RING_BLOCK_TOKENS;
         multiply(kind, rows, vectors, (const float *)strip->weights + key, RING_KEY_TILE, (const float *)page, strip->value_dim,
-                 kind == RING_KIND_F32 ? count : (count + 1) / 2, c);
+                 kind == RING_KIND_F32 ? count : (count + 1) / 2, strip->next_v, c);
     }
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
@@ -154,8 +166,8 @@ static void softmax(const ring_strip *strip) {
     }
 }
 
-static const ring_tile_steps steps_f32 = {ring_pack_queries_f32, scores_f32, softmax, values_f32, 0};
-static const ring_tile_steps steps_wide = {ring_pack_queries_rounded, scores_wide, softmax, values_wide, 0};
+static const ring_tile_steps steps_f32 = {ring_pack_queries_f32, scores_f32, softmax, values_f32, 0, 0};
+static const ring_tile_steps steps_wide = {ring_pack_queries_rounded, scores_wide, softmax, values_wide, 0, 0};
 
 static void widen_pairs(const uint32_t *pairs, int64_t count, float *even, float *odd) {
     for (int64_t i = 0; i < count; i++) {
@@ -164,11 +176,20 @@ static void widen_pairs(const uint32_t *pairs, int64_t count, float *even, float
     }
 }
 
-static const ring_tile_steps steps_widened = {ring_pack_queries_rounded, scores_f32, softmax, values_f32, widen_pairs};
+static void widen_bytes(const int8_t *bytes, int64_t count, const float *scales, int one, float *out) {
+    if (one)
+        for (int64_t i = 0; i < count; i++) out[i] = (float)bytes[i] * scales[0];
+    else
+        for (int64_t i = 0; i < count; i++) out[i] = (float)bytes[i] * scales[i];
+}
+
+static const ring_tile_steps steps_widened = {ring_pack_queries_rounded, scores_f32, softmax, values_f32, widen_pairs, 0};
+static const ring_tile_steps steps_bytes = {ring_pack_queries_f32, scores_f32, softmax, values_f32, widen_pairs, widen_bytes};
 
 void ring_attend_avx2(const ring_attention_call *call) {
     const ring_tile_steps *bf16 = call->rows < RING_WIDEN_ROWS ? &steps_wide : &steps_widened;
-    ring_attention_walk(call, call->element == RING_ELEMENT_F32 ? &steps_f32 : bf16);
+    const ring_tile_steps *bytes = call->element == RING_ELEMENT_INT8 ? &steps_bytes : bf16;
+    ring_attention_walk(call, call->element == RING_ELEMENT_F32 ? &steps_f32 : bytes);
 }
 #pragma clang attribute pop
 #endif

@@ -14,9 +14,13 @@ RING_STRIP_STEP(values_dot, ring_values_rows, RING_KIND_DOT)
 
 static void softmax(const ring_strip *strip) { ring_softmax_zmm(RING_KIND_DOT, strip); }
 
-static const ring_tile_steps steps_dot = {ring_pack_queries_pairs, scores_dot, softmax, values_dot, 0};
+static const ring_tile_steps steps_dot = {ring_pack_queries_pairs, scores_dot, softmax, values_dot, 0, 0};
 
 void ring_attend_avx512bf16(const ring_attention_call *call) {
+    if (call->element == RING_ELEMENT_INT8) {
+        ring_attend_avx512(call);
+        return;
+    }
     ring_attention_walk(call, call->element == RING_ELEMENT_F32 ? &ring_steps_avx512_f32 : &steps_dot);
 }
 #pragma clang attribute pop

@@ -13,6 +13,13 @@ static void block_scores(const float *q, const uint8_t *page, ring_element eleme
             for (int32_t key = 0; key < RING_BLOCK_TOKENS; key++) s[key] += q[dim] * k[key];
         return;
     }
+    if (element == RING_ELEMENT_INT8) {
+        const int8_t *k = (const int8_t *)page;
+        for (int32_t dim = 0; dim < head_dim; dim++, k += RING_BLOCK_TOKENS)
+            for (int32_t key = 0; key < RING_BLOCK_TOKENS; key++) s[key] += q[dim] * (float)k[key];
+        for (int32_t key = 0; key < RING_BLOCK_TOKENS; key++) s[key] *= ring_page_scales(page, head_dim)[key];
+        return;
+    }
     const uint32_t *k = (const uint32_t *)page;
     for (int32_t dim = 0; dim < head_dim; dim += 2, k += RING_BLOCK_TOKENS)
         for (int32_t key = 0; key < RING_BLOCK_TOKENS; key++)
@@ -26,6 +33,14 @@ static void block_values(const float *p, const uint8_t *page, ring_element eleme
         const float *v = (const float *)page;
         for (int32_t key = 0; key < count; key++, v += value_dim)
             for (int32_t column = 0; column < value_dim; column++) acc[column] += p[key] * v[column];
+        return;
+    }
+    if (element == RING_ELEMENT_INT8) {
+        const int8_t *v = (const int8_t *)page;
+        for (int32_t key = 0; key < count; key++, v += value_dim) {
+            const float scaled = p[key] * ring_page_scales(page, value_dim)[key];
+            for (int32_t column = 0; column < value_dim; column++) acc[column] += scaled * (float)v[column];
+        }
         return;
     }
     const uint32_t *v = (const uint32_t *)page;

@@ -65,6 +65,15 @@ static int aim_strip(const ring_attention_call *call, ring_strip *strip, const r
     return 1;
 }
 
+// One block's pages of bytes as f32: K, then V.
+static void widen_block(const ring_attention_call *call, const ring_tile_steps *steps, const uint8_t *k, const uint8_t *v, float *out) {
+    const float *k_scales = ring_page_scales(k, call->head_dim), *v_scales = ring_page_scales(v, call->value_dim);
+    for (int32_t dim = 0; dim < call->head_dim; dim++, k += RING_BLOCK_TOKENS, out += RING_BLOCK_TOKENS)
+        steps->widen_bytes((const int8_t *)k, RING_BLOCK_TOKENS, k_scales, 0, out);
+    for (int32_t key = 0; key < RING_BLOCK_TOKENS; key++, v += call->value_dim, out += call->value_dim)
+        steps->widen_bytes((const int8_t *)v, call->value_dim, v_scales + key, 1, out);
+}
+
 // Widens the pages of `keys` keys into `scratch` and points the strip there.
 static void widen_tile(const ring_attention_call *call, const ring_tile_steps *steps, ring_strip *strip, int64_t keys,
                        float *scratch) {
@@ -72,6 +81,11 @@ static void widen_tile(const ring_attention_call *call, const ring_tile_steps *s
     float *out = scratch;
     for (int64_t key = 0; key < keys; key += RING_BLOCK_TOKENS) {
         const int64_t block = key / RING_BLOCK_TOKENS * call->block_stride;
+        if (call->element == RING_ELEMENT_INT8) {
+            widen_block(call, steps, strip->k + block, strip->v + block, out);
+            out += k_floats + v_floats;
+            continue;
+        }
         const uint32_t *k = (const uint32_t *)(strip->k + block), *v = (const uint32_t *)(strip->v + block);
         for (int64_t pair = 0; pair < call->head_dim / 2; pair++, k += RING_BLOCK_TOKENS, out += 2 * RING_BLOCK_TOKENS)
             steps->widen_pairs(k, RING_BLOCK_TOKENS, out, out + RING_BLOCK_TOKENS);
@@ -87,7 +101,7 @@ static void widen_tile(const ring_attention_call *call, const ring_tile_steps *s
 // they work on this tile: left to the hardware, the first strip of each tile waits for L3 (it then runs at 0.4 of the
 // speed of the others). Without a next tile it is pointed at what is in cache.
 static void aim_prefetch(const ring_attention_call *call, ring_strip *strip, int64_t first_key, int64_t index) {
-    const int64_t element_size = call->element == RING_ELEMENT_F32 ? 4 : 2;
+    const int64_t element_size = ring_element_bytes(call->element);
     const int64_t share = index * RING_BLOCK_TOKENS * element_size / (RING_QUERY_TILE / RING_STRIP);
     const int64_t next = first_key + RING_KEY_TILE;
     const int there = next + RING_KEY_TILE <= call->keys;

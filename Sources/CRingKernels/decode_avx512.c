@@ -16,6 +16,8 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
 #include "attention_zmm.h"
 
+typedef enum token_kind { TOKEN_F32, TOKEN_WIDE, TOKEN_BYTES } token_kind;
+
 enum {
     GROUP_ROWS = 12,     // most rows that share what is read; 24 accumulators, so 4 vectors each up to 6 rows, else 2
     ACCUMULATORS = 24,
@@ -41,11 +43,30 @@ typedef struct ring_token_block {
     int32_t keys;                   // 1 ... RING_BLOCK_TOKENS
 } ring_token_block;
 
+// Bytes of a column of a page's row: a pair of bf16 counts as one.
+RING_TEMPLATE int64_t token_bytes(const token_kind kind) { return kind == TOKEN_BYTES ? 1 : 4; }
+
+// `vectors` vectors of a page's row; see ring_load_columns. Bytes are widened as they are, without their scales.
+RING_TEMPLATE void token_load(const token_kind kind, const int vectors, const __mmask16 mask, const uint8_t *b, const int half,
+                              __m512 columns[4]) {
+    if (kind != TOKEN_BYTES) {
+        ring_load_columns(kind == TOKEN_F32 ? RING_KIND_F32 : RING_KIND_WIDE, vectors, mask, (const float *)b, half, columns);
+        return;
+    }
+#pragma clang loop unroll(full)
+    for (int j = 0; j < vectors; j++) {
+        const __mmask16 lanes = j == vectors - 1 ? mask : 0xffff;
+        const uint8_t *at = b + 16 * j;
+        const __m128i bytes = lanes == 0xffff ? _mm_loadu_si128((const __m128i *)at) : _mm_maskz_loadu_epi8(lanes, at);
+        columns[j] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+    }
+}
+
 // One step of the depth; see ring_multiply_step. `mask` is of the last vector's columns.
-RING_TEMPLATE void token_step(const ring_kind kind, const int rows, const int vectors, const __mmask16 mask, const float *a,
-                              const int64_t a_stride, const float *b, const int half, __m512 c[ACCUMULATORS]) {
+RING_TEMPLATE void token_step(const token_kind kind, const int rows, const int vectors, const __mmask16 mask, const float *a,
+                              const int64_t a_stride, const uint8_t *b, const int half, __m512 c[ACCUMULATORS]) {
     __m512 columns[4];
-    ring_load_columns(kind, vectors, mask, b, half, columns);
+    token_load(kind, vectors, mask, b, half, columns);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
         const __m512 row = _mm512_set1_ps(a[i * a_stride]);
@@ -54,12 +75,12 @@ RING_TEMPLATE void token_step(const ring_kind kind, const int rows, const int ve
     }
 }
 
-// c[row][vector] += rows' side [rows][depth] * page [depth][columns]; strides count dwords, depth counts page rows.
+// c[row][vector] += rows' side [rows][depth] * page [depth][columns]; `a_stride` counts floats, `b_stride` bytes, depth page rows.
 // Returns where the lines that the next call asks for begin.
-RING_TEMPLATE const uint8_t *token_multiply(const ring_kind kind, const int rows, const int vectors, const __mmask16 mask,
-                                            const float *a, const int64_t a_stride, const float *b, const int64_t b_stride,
+RING_TEMPLATE const uint8_t *token_multiply(const token_kind kind, const int rows, const int vectors, const __mmask16 mask,
+                                            const float *a, const int64_t a_stride, const uint8_t *b, const int64_t b_stride,
                                             int64_t depth, const uint8_t *next, int32_t lines, __m512 c[ACCUMULATORS]) {
-    const int halves = kind == RING_KIND_WIDE ? 2 : 1;
+    const int halves = kind == TOKEN_WIDE ? 2 : 1;
     int64_t step = 0;
     for (; step + 2 <= depth; step += 2, a += 2 * halves, b += 2 * b_stride) {
         for (int32_t line = 0; line < lines; line++, next += 64) _mm_prefetch((const char *)next, _MM_HINT_T1);
@@ -73,7 +94,7 @@ RING_TEMPLATE const uint8_t *token_multiply(const ring_kind kind, const int rows
     return next;
 }
 
-RING_TEMPLATE void token_scores(const ring_kind kind, const int rows, const int vectors, const ring_token_group *group,
+RING_TEMPLATE void token_scores(const token_kind kind, const int rows, const int vectors, const ring_token_group *group,
                                 const ring_token_block *block) {
     const uint8_t *next = block->next_k;
 #pragma clang loop unroll(full)
@@ -81,8 +102,9 @@ RING_TEMPLATE void token_scores(const ring_kind kind, const int rows, const int 
         __m512 c[ACCUMULATORS];
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows * vectors; i++) c[i] = _mm512_setzero_ps();
-        next = token_multiply(kind, rows, vectors, 0xffff, group->q, RING_DIM_MAX, (const float *)block->k + key, RING_BLOCK_TOKENS,
-                              kind == RING_KIND_F32 ? group->head_dim : group->head_dim / 2, next, group->lines, c);
+        next = token_multiply(kind, rows, vectors, 0xffff, group->q, RING_DIM_MAX, block->k + key * token_bytes(kind),
+                              RING_BLOCK_TOKENS * token_bytes(kind), kind == TOKEN_WIDE ? group->head_dim / 2 : group->head_dim, next,
+                              group->lines, c);
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
@@ -108,7 +130,7 @@ static __attribute__((noinline)) void token_grow(const ring_token_group *group, 
 // Scores -> weights 2^(score * exponent_scale - row_max), zero beyond the block's keys. The maximum is reduced only when
 // some lane exceeds it, which soon becomes rare, and the sum only at the call's end. A NaN exceeds nothing; it comes back
 // in its weight.
-static inline void token_softmax(const int rows, const ring_token_group *group, const ring_token_block *block) {
+RING_TEMPLATE void token_softmax(const token_kind kind, const int rows, const ring_token_group *group, const ring_token_block *block) {
     const __m512 scale = _mm512_set1_ps(group->exponent_scale), nothing = _mm512_set1_ps(-__builtin_inff());
     __mmask16 seen[4];
     for (int j = 0; j < 4; j++) seen[j] = (__mmask16)(ring_lanes_below(block->keys - 16 * j) & 0xffff);
@@ -118,6 +140,7 @@ static inline void token_softmax(const int rows, const ring_token_group *group, 
 #pragma clang loop unroll(full)
         for (int j = 0; j < 4; j++) {
             x[j] = _mm512_loadu_ps(s + 16 * j);
+            if (kind == TOKEN_BYTES) x[j] = _mm512_mul_ps(x[j], _mm512_loadu_ps(ring_page_scales(block->k, group->head_dim) + 16 * j));
             top[j] = _mm512_mask_mov_ps(nothing, seen[j], x[j]);
         }
         const __m512 most = _mm512_max_ps(_mm512_max_ps(top[0], top[1]), _mm512_max_ps(top[2], top[3]));
@@ -129,25 +152,26 @@ static inline void token_softmax(const int rows, const ring_token_group *group, 
         for (int j = 0; j < 4; j++) {
             const __m512 p = _mm512_maskz_mov_ps(seen[j], ring_exp2_zmm(6, _mm512_fmsub_ps(x[j], scale, max)));
             sum = _mm512_add_ps(sum, p);
-            _mm512_storeu_ps(s + 16 * j, p);
+            const float *scales = ring_page_scales(block->v, group->value_dim) + 16 * j;
+            _mm512_storeu_ps(s + 16 * j, kind == TOKEN_BYTES ? _mm512_mul_ps(p, _mm512_loadu_ps(scales)) : p);
         }
         _mm512_storeu_ps(sums, sum);
     }
 }
 
 // acc[row][column ...] += weights * V for `vectors` zmm of columns. Returns as token_multiply does.
-RING_TEMPLATE const uint8_t *token_columns(const ring_kind kind, const int rows, const int vectors, const __mmask16 mask,
+RING_TEMPLATE const uint8_t *token_columns(const token_kind kind, const int rows, const int vectors, const __mmask16 mask,
                                            const ring_token_group *group, const ring_token_block *block, int32_t column,
                                            const uint8_t *next) {
     __m512 c[ACCUMULATORS];
     float *acc = group->acc + column;
-    const int64_t stride = group->acc_stride, depth = kind == RING_KIND_F32 ? block->keys : (block->keys + 1) / 2;
+    const int64_t stride = group->acc_stride, depth = kind == TOKEN_WIDE ? (block->keys + 1) / 2 : block->keys;
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
         for (int j = 0; j < vectors; j++) c[i * vectors + j] = _mm512_maskz_loadu_ps(mask, acc + i * stride + 16 * j);
-    next = token_multiply(kind, rows, vectors, mask, group->weights, RING_BLOCK_TOKENS, (const float *)block->v + column,
-                          group->value_dim, depth, next, group->lines, c);
+    next = token_multiply(kind, rows, vectors, mask, group->weights, RING_BLOCK_TOKENS, block->v + column * token_bytes(kind),
+                          group->value_dim * token_bytes(kind), depth, next, group->lines, c);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
@@ -155,10 +179,10 @@ RING_TEMPLATE const uint8_t *token_columns(const ring_kind kind, const int rows,
     return next;
 }
 
-RING_TEMPLATE void token_block(const ring_kind kind, const int rows, const ring_token_group *group, const ring_token_block *block) {
+RING_TEMPLATE void token_block(const token_kind kind, const int rows, const ring_token_group *group, const ring_token_block *block) {
     const int vectors = rows * 4 <= ACCUMULATORS ? 4 : 2;
     token_scores(kind, rows, vectors, group, block);
-    token_softmax(rows, group, block);
+    token_softmax(kind, rows, group, block);
     const uint8_t *next = block->next_v;
     int32_t column = 0;
     for (; column + 16 * vectors <= group->value_dim; column += 16 * vectors)
@@ -180,17 +204,21 @@ typedef void token_function(const ring_token_group *, const ring_token_block *);
     TOKEN_ROWS(name, kind, 9) TOKEN_ROWS(name, kind, 10) TOKEN_ROWS(name, kind, 11) TOKEN_ROWS(name, kind, 12)           \
     static token_function *const name[GROUP_ROWS] = {name##_1, name##_2, name##_3, name##_4,  name##_5,  name##_6,      \
                                                      name##_7, name##_8, name##_9, name##_10, name##_11, name##_12};
-TOKEN_KIND(token_f32, RING_KIND_F32)
-TOKEN_KIND(token_wide, RING_KIND_WIDE)
+TOKEN_KIND(token_f32, TOKEN_F32)
+TOKEN_KIND(token_wide, TOKEN_WIDE)
+TOKEN_KIND(token_int8, TOKEN_BYTES)
 
 // All groups against one block while it lies in cache; each asks for its share of the next block. What lies behind the last
 // block is asked for too: as a rule it is where the next run of keys begins, and what is not mapped is not fetched.
 static void walk_block(const ring_attention_call *call, const ring_token_group *all, int64_t first_key, int32_t groups,
                        int32_t group_rows) {
-    const int64_t element_size = call->element == RING_ELEMENT_F32 ? 4 : 2, left = call->keys - first_key;
+    const int64_t element_size = ring_element_bytes(call->element), left = call->keys - first_key;
     const uint8_t *block = call->kv + first_key / RING_BLOCK_TOKENS * call->block_stride;
     const uint8_t *next = block + call->block_stride;
-    token_function *const *functions = call->element == RING_ELEMENT_F32 ? token_f32 : token_wide;
+    token_function *const *functions = call->element == RING_ELEMENT_F32    ? token_f32
+                                     : call->element == RING_ELEMENT_INT8 ? token_int8
+                                                                          : token_wide;
+    const int32_t turn_lines = call->element == RING_ELEMENT_INT8 ? 2 : 8;
     for (int32_t index = 0, row = 0; row < call->rows; index++, row += group_rows) {
         const int32_t rows = call->rows - row < group_rows ? (int32_t)(call->rows - row) : group_rows;
         ring_token_group group = *all;
@@ -198,7 +226,7 @@ static void walk_block(const ring_attention_call *call, const ring_token_group *
         group.acc += row * call->acc_stride;
         group.row_max += row;
         group.sums += 16 * row;
-        group.lines = (rows * 4 <= ACCUMULATORS ? 8 : 4) / groups;
+        group.lines = (rows * 4 <= ACCUMULATORS ? turn_lines : turn_lines / 2) / groups;
         const ring_token_block work = {
             .k = block + call->k_offset,
             .v = block + call->v_offset,
@@ -215,7 +243,7 @@ void ring_decode_avx512(const ring_attention_call *call) {
     float *packed = call->scratch, *weights = packed + RING_DECODE_ROWS * RING_DIM_MAX;
     float *sums = weights + GROUP_ROWS * RING_BLOCK_TOKENS;
     for (int64_t row = 0; row < call->rows; row++) {
-        (call->element == RING_ELEMENT_F32 ? ring_pack_queries_f32 : ring_pack_queries_rounded)(
+        (call->element == RING_ELEMENT_BF16 ? ring_pack_queries_rounded : ring_pack_queries_f32)(
             call->q + row * call->q_stride, call->q_stride, 1, call->head_dim, packed + row * RING_DIM_MAX);
         _mm512_storeu_ps(sums + 16 * row, _mm512_zextps128_ps512(_mm_set_ss(call->row_sum[row])));
     }

@@ -45,6 +45,8 @@ typedef struct ring_tile_steps {
     // Where set, key tiles are widened to f32 pages in scratch before the strips read them: one page row of bf16 pairs
     // becomes two f32 rows. NULL: the steps read the pages as they are.
     void (*widen_pairs)(const uint32_t *pairs, int64_t count, float *even, float *odd);
+    // The same for rows of `count` bytes: times `scales[i]`, or `scales[0]` where `one`.
+    void (*widen_bytes)(const int8_t *bytes, int64_t count, const float *scales, int one, float *out);
 } ring_tile_steps;
 
 #define RING_TEMPLATE static inline __attribute__((always_inline))
@@ -135,6 +137,20 @@ static inline void ring_seen_by(const ring_attention_call *call, int64_t row, in
         if (seen.first < any->first) any->first = seen.first;
         if (seen.end > any->end) any->end = seen.end;
     }
+}
+
+// Bytes of an element of a block's pages, and of a page of `dim` columns.
+static inline int64_t ring_element_bytes(ring_element element) {
+    return element == RING_ELEMENT_F32 ? 4 : element == RING_ELEMENT_INT8 ? 1 : 2;
+}
+
+static inline int64_t ring_page_bytes(ring_element element, int64_t dim) {
+    return RING_BLOCK_TOKENS * (dim * ring_element_bytes(element) + (element == RING_ELEMENT_INT8 ? 4 : 0));
+}
+
+// What one means in each of 64 tokens' rows of an int8 page.
+static inline const float *ring_page_scales(const uint8_t *page, int64_t dim) {
+    return (const float *)(page + RING_BLOCK_TOKENS * dim);
 }
 
 static inline float ring_float_of_bits(uint32_t bits) {

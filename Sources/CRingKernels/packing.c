@@ -55,6 +55,39 @@ static int write_values(const ring_pack_call *call, page_run run) {
     return poison == 0;
 }
 
+// A row as bytes: its scale, and x / scale to nearest even. Written with `column_bytes` from one column to the next.
+static int write_row(const ring_pack_call *call, int64_t token, int8_t *out, int64_t column_bytes, float *scale) {
+    float most = 0, poison = 0;
+    for (int32_t j = 0; j < call->dim; j++) {
+        const float x = source_value(call, token, j);
+        most = fabsf(x) > most ? fabsf(x) : most;
+        poison += x * 0.0f;
+    }
+    const int finite = poison == 0;
+    *scale = finite ? most / 127 : NAN;
+    for (int32_t j = 0; j < call->dim; j++) {
+        const float x = finite && *scale > 0 ? nearbyintf(source_value(call, token, j) / *scale) : 0;
+        out[j * column_bytes] = (int8_t)(x > 127 ? 127 : x < -127 ? -127 : x);
+    }
+    return finite;
+}
+
+static int write_key_bytes(const ring_pack_call *call, page_run run) {
+    float *scales = (float *)(run.page + RING_BLOCK_TOKENS * call->dim) + run.slot;
+    int finite = 1;
+    for (int32_t i = 0; i < run.count; i++)
+        finite &= write_row(call, run.token + i, (int8_t *)run.page + run.slot + i, RING_BLOCK_TOKENS, scales + i);
+    return finite;
+}
+
+static int write_value_bytes(const ring_pack_call *call, page_run run) {
+    float *scales = (float *)(run.page + RING_BLOCK_TOKENS * call->dim) + run.slot;
+    int finite = 1;
+    for (int32_t i = 0; i < run.count; i++)
+        finite &= write_row(call, run.token + i, (int8_t *)run.page + (int64_t)(run.slot + i) * call->dim, 1, scales + i);
+    return finite;
+}
+
 static int64_t first_bad_row(const ring_pack_call *call, page_run run) {
     for (int32_t i = 0; i < run.count; i++)
         for (int32_t j = 0; j < call->dim; j++) {
@@ -66,7 +99,6 @@ static int64_t first_bad_row(const ring_pack_call *call, page_run run) {
 }
 
 static int64_t pack(const ring_pack_call *call, page_writer write) {
-    const size_t element_size = call->element == RING_ELEMENT_F32 ? 4 : 2;
     int64_t bad = -1;
     for (int64_t token = 0; token < call->tokens;) {
         const int64_t at = call->first_token + token;
@@ -75,15 +107,19 @@ static int64_t pack(const ring_pack_call *call, page_writer write) {
         run.count = RING_BLOCK_TOKENS - run.slot;
         if (run.count > call->tokens - token) run.count = (int32_t)(call->tokens - token);
         if (run.slot == 0 && run.count < RING_BLOCK_TOKENS)
-            memset(run.page, 0, (size_t)RING_BLOCK_TOKENS * (size_t)call->dim * element_size);
+            memset(run.page, 0, (size_t)ring_page_bytes(call->element, call->dim));
         if (!write(call, run) && bad < 0) bad = first_bad_row(call, run);
         token += run.count;
     }
     return bad;
 }
 
-int64_t ring_pack_keys(const ring_pack_call *call) { return pack(call, write_keys); }
-int64_t ring_pack_values(const ring_pack_call *call) { return pack(call, write_values); }
+int64_t ring_pack_keys(const ring_pack_call *call) {
+    return pack(call, call->element == RING_ELEMENT_INT8 ? write_key_bytes : write_keys);
+}
+int64_t ring_pack_values(const ring_pack_call *call) {
+    return pack(call, call->element == RING_ELEMENT_INT8 ? write_value_bytes : write_values);
+}
 
 static void unpack(const ring_pack_call *call, float *rows, int64_t stride, int keys) {
     for (int64_t token = 0; token < call->tokens; token++) {
@@ -93,6 +129,10 @@ static void unpack(const ring_pack_call *call, float *rows, int64_t stride, int 
             const int64_t plain = keys ? j * RING_BLOCK_TOKENS + slot : slot * call->dim + j;
             const int64_t paired = keys ? (j / 2 * RING_BLOCK_TOKENS + slot) * 2 + j % 2
                                         : (slot / 2 * call->dim + j) * 2 + slot % 2;
+            if (call->element == RING_ELEMENT_INT8) {
+                rows[token * stride + j] = (float)((const int8_t *)page)[plain] * ring_page_scales(page, call->dim)[slot];
+                continue;
+            }
             rows[token * stride + j] = call->element == RING_ELEMENT_F32
                                          ? ((const float *)page)[plain]
                                          : ring_widen_bf16(((const uint16_t *)page)[paired]);

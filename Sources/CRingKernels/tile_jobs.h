@@ -19,8 +19,8 @@ enum {
     RING_TILE_STRIP = 2 * RING_TILE_ROWS,
 };
 
-// What a step multiplies: operands in one bf16 part, rows in two, or both in three (amx_cut.h).
-typedef enum ring_tile_parts { RING_TILE_PLAIN, RING_TILE_ROWS_IN_TWO, RING_TILE_IN_THREE } ring_tile_parts;
+// What a step multiplies: columns in one bf16 part and rows in one, two or three, or both in three (amx_cut.h).
+typedef enum ring_tile_parts { RING_TILE_PLAIN, RING_TILE_ROWS_IN_TWO, RING_TILE_ROWS_IN_THREE, RING_TILE_IN_THREE } ring_tile_parts;
 
 typedef struct ring_tile_job {
     ring_tile_parts parts;
@@ -117,9 +117,13 @@ RING_TEMPLATE void ring_tile_step(const int thirds, ring_tile_queue *queue) {
         RING_COLUMNS(0)
         RING_UP(0)
         RING_LOW(0)
-        if (job->parts == RING_TILE_ROWS_IN_TWO) {
+        if (job->parts != RING_TILE_PLAIN) {
             RING_LOW(RING_TILE_PAIR)
             RING_UP(RING_TILE_PAIR)
+        }
+        if (job->parts == RING_TILE_ROWS_IN_THREE) {
+            RING_UP(2 * RING_TILE_PAIR)
+            RING_LOW(2 * RING_TILE_PAIR)
         }
     }
     queue->rows += job->rows_step;

@@ -25,13 +25,15 @@ public struct AttentionBenchmark: Hashable, Sendable {
         /// 2 x (headDim + valueDim) operations for each visible pair of query and key, / 1e9 / seconds.
         public let gflops: Double
         /// Register-only multiply-adds on all threads, measured in short bursts between the pieces of the attention, so
-        /// that a change of clock or a busy neighbour strikes both: TDPBF16PS for bf16 under amx, VDPBF16PS under avx512bf16,
-        /// else f32.
+        /// that a change of clock or a busy neighbour strikes both: TDPBF16PS for bf16 and int8 under amx, VDPBF16PS for bf16
+        /// under avx512bf16, else f32, which attention over f32 by tiles may exceed.
         public let peakGflops: Double
         /// gflops / peakGflops.
         public let peakFraction: Double
         /// The kernels that ran.
         public let instructionSet: InstructionSet
+        /// What storing int8 changed; nil for what is stored as it was.
+        public var quantisation: Quantisation?
     }
 
     /// A benchmark with the shape of one layer.
@@ -75,6 +77,7 @@ public struct AttentionBenchmark: Hashable, Sendable {
                     instructionSet: kernels.instructionSet))
         }
         results.sort { $0.peakFraction < $1.peakFraction }
+        results[results.count / 2].quantisation = try work.quantisation()
         return results[results.count / 2]
     }
 
@@ -96,11 +99,11 @@ public struct AttentionBenchmark: Hashable, Sendable {
 }
 
 /// The tensors of a benchmark and the hand that deals them out: one piece is a run of query rows of one head.
-private final class BenchmarkWork: Sendable {
+final class BenchmarkWork: Sendable {
     private static let pieceRows = 384  // four query tiles
-    private let shape: AttentionBenchmark
-    private let queries: [FloatRows], states: [AttentionState]
-    private let keys: KVBlocks
+    let shape: AttentionBenchmark
+    let queries: [FloatRows], states: [AttentionState]
+    let keys: KVBlocks
     private let scratch: [AttentionScratch]
     private let next = Atomic<Int>(0)
     private let measured = Mutex<[ThreadClock]>([])
@@ -114,8 +117,7 @@ private final class BenchmarkWork: Sendable {
         let keyRows = try FloatRows.allocate(rows: shape.tokens, columns: shape.headDim)
         let valueRows = try FloatRows.allocate(rows: shape.tokens, columns: shape.valueDim)
         for head in 0..<shape.kvHeads {
-            kernels.fillNormals(keyRows, seed: 1, tensor: UInt64(2 * head))
-            kernels.fillNormals(valueRows, seed: 1, tensor: UInt64(2 * head + 1))
+            Self.draw(keyRows, valueRows, head: head, kernels)
             _ = keys.packKeys(keyRows, head: head, at: 0)
             _ = keys.packValues(valueRows, head: head, at: 0)
         }
@@ -133,6 +135,12 @@ private final class BenchmarkWork: Sendable {
         (self.queries, self.states, self.scratch) = (queries, states, scratch)
     }
 
+    /// The keys and values of a KV head before they are packed.
+    static func draw(_ keys: FloatRows, _ values: FloatRows, head: Int, _ kernels: Kernels) {
+        kernels.fillNormals(keys, seed: 1, tensor: UInt64(2 * head))
+        kernels.fillNormals(values, seed: 1, tensor: UInt64(2 * head + 1))
+    }
+
     func reset() {
         for state in states { state.reset() }
         next.store(0, ordering: .sequentiallyConsistent)
@@ -140,7 +148,7 @@ private final class BenchmarkWork: Sendable {
     }
 
     /// What each thread measured, in seconds.
-    var clocks: [ThreadClock] { measured.withLock { $0 } }
+    fileprivate var clocks: [ThreadClock] { measured.withLock { $0 } }
 
     /// Takes pieces until none is left. The last rows come first: under a causal mask they are the longest.
     func run(_ kernels: Kernels, thread: Int, burst: Int) {

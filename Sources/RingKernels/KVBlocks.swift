@@ -35,7 +35,7 @@ public struct KVBlocks: Sendable {
     public var bytes: ByteRegion { region[0..<layout.byteCount(forTokens: tokens)] }
 
     /// Writes the keys of one KV head for tokens from `token` on: `keys` [tokens, headDim]. Rounds to nearest even for
-    /// bf16. Tokens are written in order: a block entered at its first token is cleared first. Does not change `tokens`.
+    /// bf16 and int8. Tokens are written in order: a block entered at its first token is cleared first. Does not change `tokens`.
     /// Returns the index of the first row that is not finite (after rounding), or nil.
     public func packKeys(_ keys: FloatRows, head: Int, at token: Int) -> Int? {
         precondition(keys.columns == layout.headDim, "keys of \(keys.columns) dimensions for head_dim \(layout.headDim)")
@@ -80,6 +80,7 @@ public struct KVBlocks: Sendable {
     ) -> Int? {
         let dim = values ? layout.valueDim : layout.headDim
         let elements = tokens == 0 ? 0 : (tokens - 1) * rowStride + dim
+        precondition(element != .int8, "rows are not stored as int8")
         precondition(rowStride >= dim && elements * element.byteCount <= stored.byteCount, "stored rows past the end")
         return unsafe stored.withUnsafeBytes { source -> Int? in
             guard let start = source.baseAddress, tokens > 0 else { return nil }

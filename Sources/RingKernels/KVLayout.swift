@@ -8,11 +8,28 @@ public enum ElementType: String, CaseIterable, Hashable, Sendable {
     case f32
     /// bfloat16: the upper half of binary32.
     case bf16
+    /// A byte, and for each token's row of a head what one means: the row's largest magnitude / 127. Of blocks only.
+    case int8
 
     /// Bytes of one element.
-    public var byteCount: Int { self == .f32 ? 4 : 2 }
+    public var byteCount: Int {
+        switch self {
+        case .f32: 4
+        case .bf16: 2
+        case .int8: 1
+        }
+    }
 
-    var code: ring_element { self == .f32 ? .RING_ELEMENT_F32 : .RING_ELEMENT_BF16 }
+    /// Bytes that a token's row of a head takes beside its elements.
+    public var scaleByteCount: Int { self == .int8 ? 4 : 0 }
+
+    var code: ring_element {
+        switch self {
+        case .f32: .RING_ELEMENT_F32
+        case .bf16: .RING_ELEMENT_BF16
+        case .int8: .RING_ELEMENT_INT8
+        }
+    }
 }
 
 /// Shape of the KV blocks of one layer: 64 tokens of all KV heads, for each head a K page, then a V page.
@@ -59,9 +76,11 @@ public struct KVLayout: Hashable, Sendable {
     }
 
     /// Bytes from a block's start to the V page of KV head `head`.
-    public func valueOffset(head: Int) -> Int { keyOffset(head: head) + Self.blockTokens * headDim * element.byteCount }
+    public func valueOffset(head: Int) -> Int { keyOffset(head: head) + pageByteCount(headDim) }
 
-    private var headByteCount: Int { Self.blockTokens * (headDim + valueDim) * element.byteCount }
+    private var headByteCount: Int { pageByteCount(headDim) + pageByteCount(valueDim) }
+
+    private func pageByteCount(_ dimension: Int) -> Int { Self.blockTokens * (dimension * element.byteCount + element.scaleByteCount) }
 
     private static func check(_ dimension: Int, what: String) throws(KernelError) {
         guard dimension >= KernelLimits.dimensionMin, dimension <= KernelLimits.dimensionMax, dimension % KernelLimits.dimensionStep == 0

@@ -59,7 +59,9 @@ import Glibc
     /// `rounds` rounds of register arithmetic (some hundred operations a round; with tiles some ten thousand).
     public func peakRate(of element: ElementType, rounds: Int) -> Double {
         let start = MonotonicClock.now
-        let operations = unsafe element == .f32 ? table.pointee.peak_f32(Int64(rounds)) : table.pointee.peak_bf16(Int64(rounds))
+        // Bytes are bf16 to tiles; everybody else widens them to f32.
+        let dots = element == .bf16 || (element == .int8 && instructionSet == .amx)
+        let operations = unsafe dots ? table.pointee.peak_bf16(Int64(rounds)) : table.pointee.peak_f32(Int64(rounds))
         return operations / max(MonotonicClock.now - start, 1e-9)
     }
 }

@@ -19,6 +19,19 @@ func checkHeads(_ heads: Int, _ kvHeads: Int) throws {
     }
 }
 
+/// Storage that a benchmark of the kernels can measure.
+enum BenchType: String, ExpressibleByArgument, CaseIterable {
+    case f32, bf16, int8
+
+    var element: ElementType {
+        switch self {
+        case .f32: .f32
+        case .bf16: .bf16
+        case .int8: .int8
+        }
+    }
+}
+
 /// `ringmaster bench attention`.
 struct BenchAttention: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -32,8 +45,8 @@ struct BenchAttention: ParsableCommand {
     var kvHeads: Int?
     @Option(help: ArgumentHelp("Elements of a query or key.", valueName: "n"))
     var headDim: Int = 128
-    @Option(help: ArgumentHelp("Storage of keys and values: f32 or bf16.", valueName: "type"))
-    var dtype: KVType = .bf16
+    @Option(help: ArgumentHelp("Storage of keys and values: f32, bf16 or int8.", valueName: "type"))
+    var dtype: BenchType = .bf16
     @Flag(help: "Hide later keys.")
     var causal = false
     @Option(help: ArgumentHelp("Threads.", valueName: "n"))
@@ -50,15 +63,22 @@ struct BenchAttention: ParsableCommand {
     func run() throws {
         let kernels = try fromKernels { () throws(KernelError) in try Kernels.fromEnvironment() }
         let benchmark = AttentionBenchmark(
-            tokens: tokens, heads: heads, kvHeads: kvHeads ?? heads, headDim: headDim, element: dtype == .f32 ? .f32 : .bf16,
+            tokens: tokens, heads: heads, kvHeads: kvHeads ?? heads, headDim: headDim, element: dtype.element,
             causal: causal, threads: threads)
         let result = try fromKernels { () throws(KernelError) in try benchmark.run(kernels) }
         if json {
+            let quantisation: JSONValue? = result.quantisation.map {
+                [
+                    "error_max": .number($0.errorMax), "error_bound": .number($0.errorBound),
+                    "bound_fraction": .number($0.boundFraction), "rows": .integer(Int64($0.rows)),
+                ]
+            }
             let object: JSONValue = [
                 "gflops": .number(result.gflops), "peak_gflops": .number(result.peakGflops), "peak_fraction": .number(result.peakFraction),
                 "isa": .string(result.instructionSet.rawValue), "seconds": .number(result.seconds), "tokens": .integer(Int64(tokens)),
                 "heads": .integer(Int64(heads)), "kv_heads": .integer(Int64(kvHeads ?? heads)), "head_dim": .integer(Int64(headDim)),
                 "dtype": .string(dtype.rawValue), "causal": .bool(causal), "threads": .integer(Int64(threads)),
+                "quantisation": quantisation ?? .null,
             ]
             Console.out(object.text(pretty: true))
         } else {
@@ -66,6 +86,12 @@ struct BenchAttention: ParsableCommand {
                 "\(fixed(result.gflops, 1)) GFLOP/s, \(fixed(100 * result.peakFraction, 1))% of the \(fixed(result.peakGflops, 1)) GFLOP/s that "
                     + "\(threads) thread\(threads == 1 ? "" : "s") of \(result.instructionSet.rawValue) reached in this run (\(fixed(result.seconds, 3)) s)\n"
             )
+            if let quantisation = result.quantisation {
+                Console.out(
+                    "int8 moved no output of \(quantisation.rows) rows by more than \(String(format: "%.2g", quantisation.errorMax)), "
+                        + "\(fixed(100 * quantisation.boundFraction, 1))% of the bound that its scales give at most, "
+                        + "\(String(format: "%.2g", quantisation.errorBound)) at the least\n")
+            }
         }
     }
 }

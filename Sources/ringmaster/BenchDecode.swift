@@ -24,8 +24,8 @@ struct BenchDecode: ParsableCommand {
     var kvHeads: Int = 1
     @Option(help: ArgumentHelp("Elements of a query or key.", valueName: "n"))
     var headDim: Int = 128
-    @Option(help: ArgumentHelp("Storage of keys and values: f32 or bf16.", valueName: "type"))
-    var dtype: KVType = .bf16
+    @Option(help: ArgumentHelp("Storage of keys and values: f32, bf16 or int8.", valueName: "type"))
+    var dtype: BenchType = .bf16
     @Option(help: ArgumentHelp("Workers.", valueName: "n"))
     var workers: Int = 2
     @Option(help: ArgumentHelp("Threads of each worker.", valueName: "n"))
@@ -48,7 +48,7 @@ struct BenchDecode: ParsableCommand {
     func run() throws {
         let kernels = try fromKernels { () throws(KernelError) in try Kernels.fromEnvironment() }
         let benchmark = DecodeBenchmark(
-            tokens: tokens, heads: heads, kvHeads: kvHeads, headDim: headDim, element: dtype == .f32 ? .f32 : .bf16, workers: workers,
+            tokens: tokens, heads: heads, kvHeads: kvHeads, headDim: headDim, element: dtype.element, workers: workers,
             threads: threads, layers: layers)
         let result = try measure(benchmark, kernels)
         Console.out(json ? object(result, kernels).text(pretty: true) : text(result, kernels))

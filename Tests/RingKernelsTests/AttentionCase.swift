@@ -115,9 +115,9 @@ struct AttentionInputs {
 /// The larger one; NaN counts as infinite, so that no comparison passes it over.
 func largest(_ a: Double, _ b: Double) -> Double { b.isNaN ? .infinity : max(a, b) }
 
-/// Error bars relative to max |v|. VDPBF16PS rounds the weights to bf16 (2^-9 each), tiles to two bf16 values (2^-16);
-/// everybody else keeps them in f32.
+/// Error bars relative to max |v|, against what the blocks hold. VDPBF16PS rounds the weights to bf16 (2^-9 each), tiles to two bf16
+/// values (2^-16) but for f32; everybody else keeps them in f32.
 func errorBar(_ set: InstructionSet, _ element: ElementType) -> (out: Double, logSumExp: Double) {
-    guard element == .bf16 else { return (2e-6, 2e-6) }
-    return set == .avx512bf16 ? (0x1p-8, 4e-6) : set == .amx ? (0x1p-16, 2e-6) : (2e-6, 2e-6)
+    if set == .amx, element != .f32 { return (0x1p-16, 2e-6) }
+    return set == .avx512bf16 && element == .bf16 ? (0x1p-8, 4e-6) : (2e-6, 2e-6)
 }

@@ -56,14 +56,15 @@ struct AttentionHostileTests {
         for element in ElementType.allCases {
             // By block of 64 keys the scores grow by 9 powers of two, or by 4: what was weighed before is 1/512 or 1/16 of what comes, far
             // above the error bar, and shrinks while it waits in the same key tile.
-            for growth in [Float(50), 22] {
-                let inputs = try inputs(AttentionCase(rows: 40, keys: 700, element: element, seed: 3)) { drawn in
-                    for row in 0..<40 { for column in 0..<64 { drawn.q[row, column] = column == 5 ? growth : 0 } }
+            // 32 rows are one strip of the tile kernel, which then meets one block after the other.
+            for (growth, rows) in [(Float(50), 40), (22, 40), (50, 32), (22, 32)] {
+                let inputs = try inputs(AttentionCase(rows: rows, keys: 700, element: element, seed: 3)) { drawn in
+                    for row in 0..<rows { for column in 0..<64 { drawn.q[row, column] = column == 5 ? growth : 0 } }
                     for key in 0..<700 { drawn.k[key, 5] = Float(key / 64) }
                 }
                 let (partial, bad) = try inputs.partial(kernels)
                 #expect(bad == nil)
-                let error = inputs.worstError(partial, rows: 0..<40)
+                let error = inputs.worstError(partial, rows: 0..<rows)
                 let bar = errorBar(set, element)
                 #expect(error.out <= bar.out && error.logSumExp <= bar.logSumExp, "\(set) \(element) \(growth): \(error)")
             }

@@ -7,6 +7,8 @@
 // A *KV block* holds 64 consecutive tokens of all KV heads. For each KV head: a K page, then a V page.
 //   K page: f32 [head_dim][64];   bf16 [head_dim/2][64][2]   (pairs of dimensions adjacent)
 //   V page: f32 [64][value_dim];  bf16 [32][value_dim][2]    (pairs of keys adjacent)
+//   int8: [head_dim][64] and [64][value_dim] of bytes, each followed by f32 [64], what one means in each token's row: the row's largest
+//   magnitude / 127. A row that is not finite has NaN there.
 // The layout is the same for every instruction set, so a block packed once at its owner is sent over the wire as it is
 // and read by every rank. The tail of a block that is not full is zero.
 #ifndef RING_KERNELS_H
@@ -25,6 +27,7 @@ typedef enum __attribute__((enum_extensibility(closed))) ring_element : int32_t 
     RING_ELEMENT_F32 = 0,
     RING_ELEMENT_BF16 = 1,
     RING_ELEMENT_F16 = 2, // only as the source of a conversion
+    RING_ELEMENT_INT8 = 3, // only of blocks
 } ring_element;
 
 typedef enum __attribute__((enum_extensibility(closed))) ring_isa : int32_t {
