@@ -18,8 +18,7 @@ enum {
     // half as often; one where scratch holds one.
     KEY_TILE_PAGES = 2 * RING_BLOCK_TOKENS,
     KEY_TILE_TILES = RING_BLOCK_TOKENS,
-    WEIGHT_PARTS = 2, // of a bf16 walk; f32 has CUT_PARTS
-    WEIGHT_STEP = WEIGHT_PARTS * RING_TILE_PAIR,
+    WEIGHT_STEP = 2 * RING_TILE_PAIR, // of weights in two parts; those in three take CUT_ROWS
 };
 
 // Scratch, in bytes.
@@ -30,9 +29,8 @@ enum {
     SCORES_OFFSET = VALUES_OFFSET + WIDTHS_MAX * 2 * CUT_COLUMNS,
     SCORES_BYTES = RING_BLOCK_TOKENS / WIDTH * RING_TILE_PAIR,
     WEIGHTS_OFFSET = SCORES_OFFSET + 2 * SCORES_BYTES,
-    WEIGHTS_BYTES = KEY_TILE_PAGES / DEPTH * WEIGHT_STEP,
+    WEIGHTS_BYTES = KEY_TILE_PAGES / DEPTH * CUT_ROWS,
 };
-_Static_assert(WEIGHTS_BYTES >= KEY_TILE_TILES / DEPTH * CUT_ROWS, "the weights of f32 fit too");
 _Static_assert(WEIGHTS_OFFSET + 2 * WEIGHTS_BYTES <= RING_ATTENTION_SCRATCH_BYTES, "scratch holds a query tile");
 
 // What the tile unit reads of a block: bf16 pages as they lie, tiles of bytes widened, tiles of f32 cut in three.
@@ -41,6 +39,7 @@ typedef enum amx_kind { KIND_PAGES, KIND_BYTES, KIND_CUT } amx_kind;
 typedef struct amx_walk {
     const ring_attention_call *call;
     amx_kind kind;
+    int fine;               // whether weights of pages and bytes go in three parts, not two: one token's few rows
     int32_t key_tile;       // keys
     int32_t depths, widths; // head_dim in runs of 32 and value_dim in runs of 16, rounded up
     int32_t query_step, weight_step;
@@ -55,7 +54,7 @@ typedef struct amx_walk {
     int64_t first_row; // of the call
     int32_t rows;
     const uint8_t *next; // lines to come, asked for row by row; never read
-    int32_t next_lines;  // for each row
+    int32_t next_lines;  // for each row, or, of a walk with few rows, for each place where the tile unit keeps pace
     ring_key_span any[STRIPS], all[STRIPS]; // keys of the run that one row of a strip sees, that every row sees
     float reference[QUERY_TILE], sum[QUERY_TILE];
     ring_tile_queue now;                   // beside the block that is being weighed
@@ -122,7 +121,7 @@ static void plan_values(amx_walk *walk, const meeting *last) {
     for (int32_t width = 0; width < walk->widths; width++) {
         ring_tile_job *job = &walk->later[width];
         *job = (ring_tile_job){
-            .parts = walk->kind == KIND_CUT ? RING_TILE_IN_THREE : RING_TILE_ROWS_IN_TWO,
+            .parts = walk->kind == KIND_CUT ? RING_TILE_IN_THREE : walk->fine ? RING_TILE_ROWS_IN_THREE : RING_TILE_ROWS_IN_TWO,
             .steps = (int32_t)(last->key - last->tile - skipped + last->keys) / 32,
             .rows = walk->weights + skipped / 32 * walk->weight_step,
             .rows_step = walk->weight_step,
@@ -173,7 +172,12 @@ static void set_pace(amx_walk *walk, int32_t rows) {
     walk->rate = (walk->now.left * 256 + POINTS * rows - 1) / (POINTS * rows);
 }
 
-RING_TEMPLATE void keep_pace(const amx_kind kind, amx_walk *walk) {
+RING_TEMPLATE void ask_for_lines(amx_walk *walk) {
+    for (int32_t line = 0; line < walk->next_lines; line++, walk->next += 64) _mm_prefetch((const char *)walk->next, _MM_HINT_T1);
+}
+
+RING_TEMPLATE void keep_pace(const amx_kind kind, const int fine, amx_walk *walk) {
+    if (fine) ask_for_lines(walk);
     for (walk->credit += walk->rate; walk->credit >= 256; walk->credit -= 256)
         if (walk->now.left > 0) ring_tile_step(kind == KIND_CUT, &walk->now);
 }

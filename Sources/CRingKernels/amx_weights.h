@@ -34,9 +34,19 @@ RING_TEMPLATE __m512 exp2_floor(const amx_kind kind, __m512 t) {
     return _mm512_scalef_ps(p, t);
 }
 
+// The middle and lower of three parts.
+RING_TEMPLATE void store_weights_rest(__m512 first, __m512 second, uint8_t *out) {
+    const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);
+    const __m512 first_middle = _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(first), upper));
+    const __m512 second_middle = _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(second), upper));
+    _mm512_store_si512(out + RING_TILE_PAIR, (__m512i)_mm512_cvtne2ps_pbh(second_middle, first_middle));
+    const __m512bh lower = _mm512_cvtne2ps_pbh(_mm512_sub_ps(second, second_middle), _mm512_sub_ps(first, first_middle));
+    _mm512_store_si512(out + 2 * RING_TILE_PAIR, (__m512i)lower);
+}
+
 // Two vectors of weights as one line of a step: for pages in order of their keys, what bf16 holds of them by cutting off, and the rest,
-// rounded.
-RING_TEMPLATE void store_weights(const amx_kind kind, __m512 first, __m512 second, uint8_t *out) {
+// rounded, or, where they are to be `fine`, in two more parts.
+RING_TEMPLATE void store_weights(const amx_kind kind, const int fine, __m512 first, __m512 second, uint8_t *out) {
     if (kind == KIND_CUT) {
         cut(first, second, out, RING_TILE_PAIR);
         return;
@@ -45,8 +55,13 @@ RING_TEMPLATE void store_weights(const amx_kind kind, __m512 first, __m512 secon
     const __m512 first_high = _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(first), upper));
     const __m512 second_high = _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(second), upper));
     _mm512_store_si512(out, (__m512i)_mm512_cvtne2ps_pbh(second_high, first_high));
-    const __m512bh rest = _mm512_cvtne2ps_pbh(_mm512_sub_ps(second, second_high), _mm512_sub_ps(first, first_high));
-    _mm512_store_si512(out + RING_TILE_PAIR, (__m512i)rest);
+    first = _mm512_sub_ps(first, first_high);
+    second = _mm512_sub_ps(second, second_high);
+    if (fine) {
+        store_weights_rest(first, second, out);
+        return;
+    }
+    _mm512_store_si512(out + RING_TILE_PAIR, (__m512i)_mm512_cvtne2ps_pbh(second, first));
 }
 
 // Row `i` of a strip in 16 columns of sums; the next 16 are a pair of tiles further.
@@ -86,7 +101,7 @@ static __attribute__((noinline)) void raise_reference(amx_walk *walk, const meet
         _mm512_store_ps(sums, _mm512_mul_ps(_mm512_load_ps(sums), shrink));
     }
     for (int64_t step = 0; step < (block->key - block->tile) / 32; step++)
-        for (int part = 0; part < WEIGHT_PARTS; part++) shrink_line(weight_line(walk, step, i) + part * RING_TILE_PAIR, shrink);
+        for (int32_t part = 0; part < walk->weight_step; part += RING_TILE_PAIR) shrink_line(weight_line(walk, step, i) + part, shrink);
 }
 
 // Looks at a row's scores before they are weighed: a maximum that has outgrown the reference raises it, and a score of -inf,
@@ -102,7 +117,8 @@ RING_TEMPLATE void follow(amx_walk *walk, const meeting *block, int32_t i, __m51
 }
 
 // Weighs strip row `i` of a block; `masked` looks at what the row sees. Returns the weights' sums by lane.
-RING_TEMPLATE __m512 weigh(const amx_kind kind, const int masked, amx_walk *walk, const meeting *block, int32_t i, uint64_t seen) {
+RING_TEMPLATE __m512 weigh(const amx_kind kind, const int fine, const int masked, amx_walk *walk, const meeting *block, int32_t i,
+                           uint64_t seen) {
     __m512 x[4], high = _mm512_set1_ps(-__builtin_inff()), low = _mm512_setzero_ps(), sum = low;
     const float *scores = sums_row(block->scores, i);
 #pragma clang loop unroll(full)
@@ -118,7 +134,7 @@ RING_TEMPLATE __m512 weigh(const amx_kind kind, const int masked, amx_walk *walk
     uint8_t *out = weight_line(walk, (block->key - block->tile) / 32, i);
 #pragma clang loop unroll(full)
     for (int j = 0; j < 4; j += 2, out += walk->weight_step) {
-        keep_pace(kind, walk);
+        keep_pace(kind, fine, walk);
         for (int k = j; k < j + 2; k++) {
             x[k] = exp2_floor(kind, _mm512_fmsub_ps(x[k], scale, reference));
             if (masked) x[k] = _mm512_maskz_mov_ps((__mmask16)(seen >> 16 * k), x[k]);
@@ -126,34 +142,36 @@ RING_TEMPLATE __m512 weigh(const amx_kind kind, const int masked, amx_walk *walk
         sum = _mm512_add_ps(sum, _mm512_add_ps(x[j], x[j + 1]));
         for (int k = j; k < j + 2 && kind == KIND_BYTES; k++)
             x[k] = _mm512_maskz_mul_ps(masked ? (__mmask16)(seen >> 16 * k) : 0xffff, x[k], _mm512_loadu_ps(block->v_scales + 16 * k));
-        store_weights(kind, x[j], x[j + 1], out);
+        store_weights(kind, fine, x[j], x[j + 1], out);
     }
-    keep_pace(kind, walk);
+    keep_pace(kind, fine, walk);
     return sum;
 }
 
 static uint64_t lanes_below(int64_t count) { return count <= 0 ? 0 : count >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1; }
 
 // Weighs a block, while the tile unit does the jobs of the queue.
-RING_TEMPLATE void weigh_block(const amx_kind kind, amx_walk *walk, const meeting *block) {
+RING_TEMPLATE void weigh_block(const amx_kind kind, const int fine, amx_walk *walk, const meeting *block) {
     __m512 sums[STRIP];
     set_pace(walk, block->rows);
     for (int32_t i = 0; i < block->rows; i++) {
-        for (int32_t line = 0; line < walk->next_lines; line++, walk->next += 64) _mm_prefetch((const char *)walk->next, _MM_HINT_T1);
+        if (!fine) ask_for_lines(walk);
         if (block->whole) {
-            sums[i] = weigh(kind, 0, walk, block, i, 0);
+            sums[i] = weigh(kind, fine, 0, walk, block, i, 0);
             continue;
         }
         const ring_key_span span = ring_visible(walk->call, walk->first_row + block->row + i);
-        sums[i] = weigh(kind, 1, walk, block, i, lanes_below(span.end - block->key) & ~lanes_below(span.first - block->key));
+        sums[i] = weigh(kind, fine, 1, walk, block, i, lanes_below(span.end - block->key) & ~lanes_below(span.first - block->key));
     }
     empty_queue(walk);
     // Horizontal sums wait for the end, so that a row does not wait for the one before it.
     for (int32_t i = 0; i < block->rows; i++) walk->sum[block->row + i] += _mm512_reduce_add_ps(sums[i]);
 }
 
-static __attribute__((noinline)) void weigh_pages(amx_walk *walk, const meeting *block) { weigh_block(KIND_PAGES, walk, block); }
-static __attribute__((noinline)) void weigh_bytes(amx_walk *walk, const meeting *block) { weigh_block(KIND_BYTES, walk, block); }
-static __attribute__((noinline)) void weigh_cut(amx_walk *walk, const meeting *block) { weigh_block(KIND_CUT, walk, block); }
+static __attribute__((noinline)) void weigh_pages(amx_walk *walk, const meeting *block) { weigh_block(KIND_PAGES, 0, walk, block); }
+static __attribute__((noinline)) void weigh_bytes(amx_walk *walk, const meeting *block) { weigh_block(KIND_BYTES, 0, walk, block); }
+static __attribute__((noinline)) void weigh_pages_fine(amx_walk *walk, const meeting *block) { weigh_block(KIND_PAGES, 1, walk, block); }
+static __attribute__((noinline)) void weigh_bytes_fine(amx_walk *walk, const meeting *block) { weigh_block(KIND_BYTES, 1, walk, block); }
+static __attribute__((noinline)) void weigh_cut(amx_walk *walk, const meeting *block) { weigh_block(KIND_CUT, 0, walk, block); }
 
 #endif

@@ -17,6 +17,9 @@
                              apply_to = function)
 #include "amx_weights.h"
 
+// Query rows of one token from which tiles are faster.
+enum { DECODE_ROWS_MIN = 12 };
+
 // --- the way past the keys
 
 // Puts the strip at block->row before its first block of the key tile; false if it sees nothing there.
@@ -63,9 +66,10 @@ static int advance(const amx_walk *walk, meeting *block, int64_t end) {
 static void aim_prefetch(amx_walk *walk, const meeting *block) {
     const ring_attention_call *call = walk->call;
     const int32_t strips = (walk->rows + STRIP - 1) / STRIP;
+    const int32_t places = walk->fine ? POINTS * walk->rows : STRIP;
     const int64_t bytes = ring_page_bytes(call->element, call->head_dim) + ring_page_bytes(call->element, call->value_dim);
     const int64_t next = block->key + walk->key_tile;
-    walk->next_lines = next < call->keys ? (int32_t)(bytes / 64 / (strips * STRIP)) : 0;
+    walk->next_lines = next < call->keys ? (int32_t)((bytes / 64 + strips * places - 1) / (strips * places)) : 0;
     walk->next = block_at(walk, next) + call->k_offset + bytes / strips * (block->row / STRIP);
 }
 
@@ -113,7 +117,10 @@ static void store_tile(const amx_walk *walk) {
 }
 
 static void attend_tile(amx_walk *walk) {
-    static void (*const weigh[])(amx_walk *, const meeting *) = {weigh_pages, weigh_bytes, weigh_cut};
+    static void (*const weigh[2][3])(amx_walk *, const meeting *) = {
+        {weigh_pages, weigh_bytes, weigh_cut},
+        {weigh_pages_fine, weigh_bytes_fine, weigh_cut},
+    };
     ring_key_span any = {walk->call->keys, 0};
     for (int32_t strip = 0; strip * STRIP < walk->rows; strip++) {
         ring_key_span *seen = &walk->any[strip];
@@ -136,7 +143,7 @@ static void attend_tile(amx_walk *walk) {
         push_values(walk, (walk->later_count - walk->later_next + left - 1) / left);
         aim_prefetch(walk, &block);
         ring_clear_tiles();
-        weigh[walk->kind](walk, &block);
+        weigh[walk->fine][walk->kind](walk, &block);
         if (left == 1) plan_values(walk, &block);
         block = next;
     }
@@ -155,12 +162,7 @@ static int fits_tiles(const ring_attention_call *call) {
     return call->rows >= STRIP && 2 * filled <= 3 * (call->head_dim + call->value_dim);
 }
 
-// Other calls go the way of AVX-512.
-void ring_attend_amx(const ring_attention_call *call) {
-    if (!fits_tiles(call)) {
-        ring_attend_avx512(call);
-        return;
-    }
+static void attend(const ring_attention_call *call, int fine) {
     uint8_t *scratch = call->scratch;
     const amx_kind kind = call->element == RING_ELEMENT_F32 ? KIND_CUT : call->element == RING_ELEMENT_INT8 ? KIND_BYTES : KIND_PAGES;
     amx_walk walk = {
@@ -170,7 +172,7 @@ void ring_attend_amx(const ring_attention_call *call) {
         .depths = (call->head_dim + DEPTH - 1) / DEPTH,
         .widths = (call->value_dim + WIDTH - 1) / WIDTH,
         .query_step = kind == KIND_PAGES ? RING_TILE_PAIR : CUT_ROWS,
-        .weight_step = kind == KIND_CUT ? CUT_ROWS : WEIGHT_STEP,
+        .weight_step = kind == KIND_CUT || fine ? CUT_ROWS : WEIGHT_STEP,
         .columns_bytes = kind == KIND_CUT ? CUT_COLUMNS : RING_TILE,
         .queries = scratch,
         .sums = scratch + SUMS_OFFSET,
@@ -178,6 +180,7 @@ void ring_attend_amx(const ring_attention_call *call) {
         .values = scratch + VALUES_OFFSET,
         .weights = scratch + WEIGHTS_OFFSET,
         .scores = {scratch + SCORES_OFFSET, scratch + SCORES_OFFSET + SCORES_BYTES},
+        .fine = fine,
         .exponent_scale = (float)((double)call->scale * RING_LOG2E),
     };
     const ring_tile_shape before = ring_shape_tiles();
@@ -188,6 +191,25 @@ void ring_attend_amx(const ring_attention_call *call) {
     }
     ring_restore_control(control);
     ring_restore_tiles(before);
+}
+
+void ring_attend_amx(const ring_attention_call *call) {
+    if (fits_tiles(call)) attend(call, 0);
+    else ring_attend_avx512(call);
+}
+
+// Where several rows share keys and values, the vector unit's arithmetic takes longer than memory, the tile unit's does not. Weights keep
+// all of their 24 bits, in three parts.
+void ring_decode_amx(const ring_attention_call *call) {
+    const int fills = call->head_dim % DEPTH == 0 && call->value_dim % WIDTH == 0 && call->element != RING_ELEMENT_F32;
+    if (call->rows < DECODE_ROWS_MIN || !fills) {
+        ring_decode_avx512(call);
+        return;
+    }
+    ring_attention_call all = *call;
+    all.causal = 0;
+    all.spans = 0;
+    attend(&all, 1);
 }
 #pragma clang attribute pop
 #endif

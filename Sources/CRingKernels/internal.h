@@ -87,6 +87,7 @@ extern const ring_tile_steps ring_steps_avx512_f32;
 #define ring_decode_scalar ring_attend_scalar
 #define ring_decode_avx2 ring_attend_avx2
 void ring_decode_avx512(const ring_attention_call *call);
+void ring_decode_amx(const ring_attention_call *call);
 
 double ring_peak_f32_scalar(int64_t rounds);
 double ring_peak_f32_avx2(int64_t rounds);

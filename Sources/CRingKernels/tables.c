@@ -4,9 +4,9 @@
 
 #include <stddef.h>
 
-#define RING_TABLE(attention, elementwise, f32, bf16, isa_value, ...)                                                     \
+#define RING_TABLE(attention, decoding, elementwise, f32, bf16, isa_value, ...)                                           \
     {                                                                                                                  \
-        .isa = isa_value, .attend = ring_attend_##attention, .decode = ring_decode_##elementwise,                       \
+        .isa = isa_value, .attend = ring_attend_##attention, .decode = ring_decode_##decoding,                         \
         .rms_norm = ring_rms_norm_##elementwise,                                                                       \
         .silu_multiply = ring_silu_multiply_##elementwise, .add = ring_add_##elementwise,                              \
         .add_bias = ring_add_bias_##elementwise, .widen = ring_widen_##elementwise,                                    \
@@ -15,17 +15,17 @@
     }
 
 static const ring_kernel_table table_scalar =
-    RING_TABLE(scalar, scalar, ring_peak_f32_scalar, ring_peak_f32_scalar, RING_ISA_SCALAR);
+    RING_TABLE(scalar, scalar, scalar, ring_peak_f32_scalar, ring_peak_f32_scalar, RING_ISA_SCALAR);
 
 #if defined(__x86_64__)
 static const ring_kernel_table table_avx2 =
-    RING_TABLE(avx2, avx2, ring_peak_f32_avx2, ring_peak_f32_avx2, RING_ISA_AVX2);
+    RING_TABLE(avx2, avx2, avx2, ring_peak_f32_avx2, ring_peak_f32_avx2, RING_ISA_AVX2);
 static const ring_kernel_table table_avx512 =
-    RING_TABLE(avx512, avx512, ring_peak_f32_avx512, ring_peak_f32_avx512, RING_ISA_AVX512);
+    RING_TABLE(avx512, avx512, avx512, ring_peak_f32_avx512, ring_peak_f32_avx512, RING_ISA_AVX512);
 static const ring_kernel_table table_avx512bf16 =
-    RING_TABLE(avx512bf16, avx512, ring_peak_f32_avx512, ring_peak_bf16_avx512bf16, RING_ISA_AVX512BF16);
+    RING_TABLE(avx512bf16, avx512, avx512, ring_peak_f32_avx512, ring_peak_bf16_avx512bf16, RING_ISA_AVX512BF16);
 static const ring_kernel_table table_amx =
-    RING_TABLE(amx, avx512, ring_peak_f32_avx512, ring_peak_bf16_amx, RING_ISA_AMX, .pack_rows = ring_pack_rows_amx,
+    RING_TABLE(amx, amx, avx512, ring_peak_f32_avx512, ring_peak_bf16_amx, RING_ISA_AMX, .pack_rows = ring_pack_rows_amx,
                .linear = ring_linear_amx, .gemv_packed = ring_gemv_packed_amx);
 #endif
 
