@@ -96,7 +96,7 @@ RING_TEMPLATE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Runs of steps, panels, groups of rows: a panel's run is read once from memory and met by all groups.
 void ring_linear_amx(const ring_linear_call *call) {
-    const ring_tile_shape before = ring_shape_tiles();
+    const ring_tile_shape before = ring_shape_eight_tiles();
     const int64_t step_bytes = (int64_t)call->parts * 2 * TILE, groups = (call->rows + GROUP - 1) / GROUP;
     for (int64_t step = 0; step < call->steps; step += RUN) {
         const int64_t steps = smaller(call->steps - step, RUN);

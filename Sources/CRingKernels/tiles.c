@@ -38,6 +38,12 @@ ring_tile_shape ring_shape_tiles(void) {
     return before;
 }
 
+ring_tile_shape ring_shape_eight_tiles(void) {
+    const ring_tile_shape before = ring_shape_tiles();
+    _tile_loadconfig(&eight_tiles);
+    return before;
+}
+
 void ring_clear_tiles(void) { _tile_loadconfig(&four_tiles); }
 
 void ring_restore_tiles(ring_tile_shape before) {
@@ -48,8 +54,7 @@ void ring_restore_tiles(ring_tile_shape before) {
 // Four accumulators, so that one multiplication does not wait for the one before it.
 double ring_peak_bf16_amx(int64_t rounds) {
     static const uint8_t halves[RING_TILE_ROWS * RING_TILE_BYTES] __attribute__((aligned(64))) = {0x00, 0x3f, 0x00, 0x3f};
-    const ring_tile_shape before = ring_shape_tiles();
-    _tile_loadconfig(&eight_tiles);
+    const ring_tile_shape before = ring_shape_eight_tiles();
     _tile_loadd(4, halves, RING_TILE_BYTES);
     _tile_loadd(5, halves, RING_TILE_BYTES);
     for (int64_t round = 0; round < rounds; round++) {
