@@ -171,7 +171,7 @@ extension Coordinator {
     }
 
     private func assignments(of job: Job, on chosen: [Int], inheriting inheritance: Inherited?) -> [Assignment] {
-        let registrations = chosen.map { members[$0].registration }
+        let registrations = chosen.map { members[$0].newestRegistration }
         let peers = registrations.map { Peer(host: $0.dataHost, port: $0.dataPort, worker: $0.name) }
         let spec = job.specOfNextRun
         let machines = registrations.map { rank in registrations.indices.filter { registrations[$0].machine == rank.machine } }

@@ -34,6 +34,7 @@ extension Coordinator {
             let summaries = jobs[index].places.compactMap(\.summary)
             guard summaries.count == jobs[index].places.count else { return }
             jobs[index].record.summaries = summaries
+            learnSpeeds(index, summaries)
             settle(index, as: .succeeded, .succeeded(summaries), reason: "", now, &directives)
         case .failed(_, let code, let message, let lostRank):
             suspect(index, rank: rank, code, message, lostRank: lostRank, now, &directives)

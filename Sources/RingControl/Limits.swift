@@ -18,6 +18,8 @@ public enum ControlLimits {
     public static let speedRatio = 64.0
     /// Speeds that differ by less than this count as one: what a measurement of a busy machine gives by chance.
     public static let speedsAlike = 0.85
+    /// Seconds that each rank must have computed for a run to correct what is known of speeds, and how far it does.
+    public static let speedSeconds = 1.0, speedCorrection = 0.75
     /// Share of a worker's memory that a shard may take before its width is bounded; the rest is the system's, the program's, other jobs'.
     public static let memoryShare = 0.7
     /// Most bytes in a name, a path or a message; longer ones are cut or refused.

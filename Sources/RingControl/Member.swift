@@ -37,11 +37,21 @@ struct Member: Sendable {
     var pace: Double?
     /// Whether it was slow in that run.
     var isSlow = false
+    /// How fast one of its compute threads is, as it said and as its runs have shown since.
+    var speed: Double?
 
     init(id: WorkerID, registration: WorkerRegistration, now: Moment) {
         self.id = id
         self.registration = registration
+        speed = registration.speed.flatMap { $0 > 0 && $0.isFinite ? $0 : nil }
         heardAt = now
+    }
+
+    /// What it said when it joined, with the speed that is known now.
+    var newestRegistration: WorkerRegistration {
+        var newest = registration
+        newest.speed = speed
+        return newest
     }
 
     /// Whether it can be given a run.

@@ -21,6 +21,43 @@ extension Coordinator {
     }
 }
 
+extension Coordinator {
+    /// Corrects what is known of the speeds of a job's workers by what its run has shown. Rates of different jobs cannot be compared, so
+    /// only their ratios inside this one count: together its workers stay as fast as they were.
+    mutating func learnSpeeds(_ index: Int, _ summaries: [WorkerSummary]) {
+        let job = jobs[index]
+        // Where a run goes on from a broken one, its ranks have done more than their part of it.
+        guard !job.isResumed else { return }
+        let workers = job.places.map { place in members.firstIndex { $0.id == place.worker } }
+        var learnt: [Lesson] = []
+        for (place, summary) in zip(workers, summaries) {
+            guard let place, summary.computeSeconds >= ControlLimits.speedSeconds, summary.flops > 0,
+                summary.computeSeconds.isFinite, summary.flops.isFinite
+            else { return }
+            guard let speed = members[place].speed, members[place].registration.speedIsTold != true else { continue }
+            let machine = members[place].registration.machine
+            let sharing = workers.count { $0.map { members[$0].registration.machine } == machine }
+            let threads = job.submission.threads ?? max(1, members[place].registration.cpus / max(sharing, 1))
+            learnt.append(Lesson(member: place, rate: summary.flops / summary.computeSeconds / Double(threads), speed: speed))
+        }
+        let (rates, speeds) = (learnt.reduce(0) { $0 + $1.rate }, learnt.reduce(0) { $0 + $1.speed })
+        guard learnt.count > 1, rates > 0, rates.isFinite else { return }
+        for worker in learnt {
+            let shown = worker.rate * speeds / rates
+            members[worker.member].speed = worker.speed + ControlLimits.speedCorrection * (shown - worker.speed)
+        }
+    }
+}
+
+/// What a run has shown of one of its workers.
+private struct Lesson {
+    let member: Int
+    /// Operations a second of one of its threads, in the run.
+    let rate: Double
+    /// What was known of it before.
+    let speed: Double
+}
+
 extension JobSpec {
     /// Tokens of a shard that so much memory can hold; only attention says all it needs, a model's workers check theirs when they load.
     func tokensMax(memoryBytes: Int) -> Int {

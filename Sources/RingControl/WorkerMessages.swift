@@ -32,6 +32,8 @@ public struct WorkerRegistration: Hashable, Sendable, Codable {
     /// How fast one of its compute threads is, compared with those of other workers: any unit, as long as all use the same; `nil` if it was
     /// not measured. Shards are as wide as their workers are fast.
     public var speed: Double?
+    /// Whether somebody told it its speed: then its runs do not change that. `nil` is no.
+    public var speedIsTold: Bool?
 
     /// A registration of its parts.
     public init(

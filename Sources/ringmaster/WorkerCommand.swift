@@ -172,6 +172,7 @@ struct WorkerCommand: AsyncParsableCommand {
             dataHost: listener.host, dataPort: Int(listener.listener.port), version: RingmasterVersion.text,
             instance: UUID().uuidString)
         // The children of one process share a machine, and with it a speed.
+        registration.speedIsTold = speed != nil ? true : nil
         registration.speed = try speed ?? (tokenStdin ? nil : measuredSpeed(kernels, facts))
         return registration
     }

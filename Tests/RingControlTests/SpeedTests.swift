@@ -62,6 +62,56 @@ struct SpeedTests {
         #expect(none.reduce(0, +) == 12_800, "what fits nowhere is dealt by speed, and refused where it is loaded")
     }
 
+    @Test("a run corrects what workers said of themselves, but not what their operators told")
+    func learning() throws {
+        for told in [false, true] {
+            var play = Play()
+            for name in ["a", "b"] { play.join(name, machine: name, speed: 10, speedIsTold: told ? true : nil) }
+            func tokens(of play: Play) throws -> [Int] {
+                var parts: [Assignment] = []
+                for case .send(.prepare(let part), _) in play.directives { parts.append(part) }
+                let plan = try #require(parts.first).plan()
+                return plan.world.ranks.map { plan.tokens(of: $0) }
+            }
+            for number in 1...3 {
+                play.submit(attendSpec(tokens: 65536), workers: 2)
+                let dealt = try tokens(of: play)
+                let run = Run(JobNumber(UInt64(number)), Epoch(UInt64(number)))
+                for name in ["a", "b"] { play.report(name, .ready(run)) }
+                for (rank, name) in ["a", "b"].enumerated() {
+                    var summary = WorkerSummary(rank: rank)
+                    // b is three times as fast, whatever both said.
+                    summary.flops = Double(dealt[rank]) * 1e9
+                    summary.computeSeconds = Double(dealt[rank]) / (rank == 0 ? 1000 : 3000)
+                    play.report(name, .finished(run, summary))
+                }
+                if number == 1 || told { #expect(dealt == [32768, 32768], "\(dealt)") }
+                if number == 3, !told { #expect(abs(dealt[0] - 16384) < 1200, "\(dealt)") }
+            }
+        }
+    }
+
+    @Test("a run too short to say anything, and figures that are made up, teach nothing")
+    func notLearnt() throws {
+        for (flops, seconds) in [(1e12, 0.5), (0, 10), (.infinity, 10), (1e12, .infinity), (.nan, 10), (1e300, 1)] as [(Double, Double)] {
+            var play = Play()
+            for name in ["a", "b"] { play.join(name, machine: name, speed: 10) }
+            play.submit(attendSpec(tokens: 65536), workers: 2)
+            let run = Run(JobNumber(1), Epoch(1))
+            for name in ["a", "b"] { play.report(name, .ready(run)) }
+            for (rank, name) in ["a", "b"].enumerated() {
+                var summary = WorkerSummary(rank: rank)
+                (summary.flops, summary.computeSeconds) = rank == 0 ? (1e13, 10) : (flops, seconds)
+                play.report(name, .finished(run, summary))
+            }
+            play.submit(attendSpec(tokens: 65536), workers: 2)
+            var parts: [Assignment] = []
+            for case .send(.prepare(let part), _) in play.directives { parts.append(part) }
+            let plan = try #require(parts.first).plan()
+            #expect(plan.tokens(of: Rank(0)) >= 65536 / 80 && plan.tokens(of: Rank(1)) >= 65536 / 80, "\(flops) in \(seconds)")
+        }
+    }
+
     @Test("bounds hold exactly, and speeds decide below them")
     func bounded() throws {
         #expect(ShardPlan.bounded([3, 1], tokens: 400, atMost: [1000, 1000]) == [300, 100])
