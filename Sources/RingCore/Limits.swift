@@ -9,6 +9,8 @@ public enum Limits {
     /// Tokens in a KV block, and the grid on which chunk edges fall when the context is long enough. A larger tile
     /// costs balance (about tile / shard width), a smaller one costs kernel speed: 64 keys are four AVX-512 vectors.
     public static let tileTokens = 64
+    /// Query rows that one compute task takes; `EngineLimits.taskRows` says what other numbers would cost.
+    public static let taskRows = 256
     /// Most layers a message tag can name.
     public static let layers = 1 << 12
     /// Most pieces into which one ring message can be cut.

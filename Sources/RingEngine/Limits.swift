@@ -7,10 +7,12 @@ public enum EngineLimits {
     public static let threads = 512
     /// Query rows that one compute task takes. More rows reuse a KV block more often, fewer balance better and let the
     /// engine thread look at the transport sooner (a task of 256 rows over 32k keys of 128 dims is 8 to 30 ms).
-    public static let taskRows = 256
+    public static let taskRows = Limits.taskRows
     /// Bytes in one piece of a ring message. Smaller pieces cost a header and an acknowledgement each, larger ones
     /// make a damaged piece dearer to send again.
     public static let pieceBytes = 8 << 20
+    /// Floats of a partial up to which one thread normalises or merges it alone.
+    static let mergeAloneFloats = 1 << 16
     /// Least seconds without any progress before a wait is given up; a rank that has worked longer waits longer. Peers that
     /// die or fall silent are noticed much sooner by the transport itself; this bounds what nobody foresaw.
     public static let stallSeconds = 120.0

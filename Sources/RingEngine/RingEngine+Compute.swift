@@ -149,11 +149,11 @@ extension RingEngine where Wire: ~Copyable {
         return pairs
     }
 
-    /// The chunks of own queries: those that are active, or one of one token for each query of a sample.
+    /// The chunks of own queries: those that are active, or the runs of neighbours where only some tokens have queries.
     func queryRuns(of input: AttentionInput) -> [ShardBlocks.Run] {
         if let positions = input.positions {
-            return positions.enumerated().map { row, position in
-                ShardBlocks.Run(chunk: Chunk(start: position, length: 1), firstBlock: 0, blockCount: 0, firstRow: row)
+            return QueryRun.runs(of: positions).map {
+                ShardBlocks.Run(chunk: $0.chunk, firstBlock: 0, blockCount: 0, firstRow: $0.firstRow)
             }
         }
         return shard.runs.enumerated().filter { input.active?[rank.index][$0.offset] ?? true }.map(\.element)
@@ -165,7 +165,7 @@ extension RingEngine where Wire: ~Copyable {
     }
 
     /// Own rows of the query chunks that see anything, cut at task size.
-    private func tiles(of pairs: [StepPair]) -> [StepTile] {
+    func tiles(of pairs: [StepPair]) -> [StepTile] {
         var (tiles, first): ([StepTile], Int) = ([], 0)
         while first < pairs.count {
             let run = pairs[first].queries

@@ -25,6 +25,8 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
     public let isCancelled: @Sendable () -> Bool
     /// Least seconds of a wait without any progress; tests make it short.
     package var stallSeconds = EngineLimits.stallSeconds
+    /// Most rows of a round of queries; tests make it small. The same on every rank.
+    package var roundRowsMax = Int.max
     /// Where what is done is noted; `nil` notes nothing.
     public var trace: TraceRecorder?
     /// For tests that break the ring on purpose.
@@ -38,6 +40,10 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
     var decode: DecodeBuffers
     /// The route of the last pass.
     var planned: PlannedRoute?
+    /// Memory for passing queries, made when that is first done.
+    var passing: QueryBuffers?
+    /// Queries that are being sent as they lie: they must outlive the wire also when an error ends the pass.
+    var sending: FloatRows?
     private let begun = MonotonicClock.now()
 
     /// A rank on memory that `EngineMemory` has mapped and registered with `wire`, which must be connected already.

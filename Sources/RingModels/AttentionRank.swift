@@ -64,25 +64,35 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
             }
         }
         do throws(FormatError) {
-            for (row, position) in (positions ?? []).enumerated() {
-                try source.read(.query, first: position, into: queries.rows(row..<row + 1))
+            for run in QueryRun.runs(of: positions ?? []) {
+                try source.read(.query, first: run.chunk.start, into: queries.rows(run.firstRow..<run.firstRow + run.chunk.length))
             }
         } catch { throw .format(error) }
         if let error = failure.first { throw error }
     }
 
-    /// Goes round the ring once; the result is then ready to be read.
-    public mutating func attend(progress: (PassProgress) -> Void = { _ in }) throws(ModelError) -> PassReport {
+    /// Computes all queries, or those at `everyones`, which names the positions of all ranks' queries and ascends, by `schedule`; the
+    /// result is then ready to be read.
+    public mutating func attend(
+        by schedule: Schedule = .passKV, at everyones: [Int]? = nil, progress: (PassProgress) -> Void = { _ in }
+    ) throws(ModelError) -> PassReport {
         do throws(EngineError) {
             var input = AttentionInput(queries: queries, state: state, mask: mask)
             input.positions = positions
-            return try engine.attend(layer: 0, input, progress: progress)
+            switch schedule {
+            case .passKV:
+                // Nobody is sent keys for chunks without a query.
+                input.active = everyones.map { engine.plan.active(at: $0) }
+                return try engine.attend(layer: 0, input, progress: progress)
+            case .passQ:
+                return try engine.attendByQueries(layer: 0, input, of: engine.plan.queryRuns(at: everyones), progress: progress)
+            }
         } catch { throw .engine(error) }
     }
 
     /// Runs of queries: position and row of the first, and how many there are.
     private var queryRuns: [(position: Int, row: Int, count: Int)] {
-        if let positions { return positions.enumerated().map { ($0.element, $0.offset, 1) } }
+        if let positions { return QueryRun.runs(of: positions).map { ($0.chunk.start, $0.firstRow, $0.chunk.length) } }
         return engine.shard.runs.map { ($0.chunk.start, $0.firstRow, $0.chunk.length) }
     }
 

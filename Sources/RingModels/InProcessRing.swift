@@ -35,7 +35,12 @@ public enum InProcessRing {
         public var scale: Double?
         /// Compute threads a rank.
         public var threads = 1
+        /// What goes round.
+        public var schedule = Schedule.passKV
+        /// Positions of the only queries that are computed, ascending; the other rows of the result stay zero. `nil` is all.
+        public var positions: [Int]?
         package var fault: RingFault?
+        package var roundRowsMax = Int.max
 
         /// Options of their parts.
         public init(world: WorldSize, mask: Mask, element: ElementType, layout: ShardPlan.Layout? = nil, scale: Double? = nil) {
@@ -82,7 +87,8 @@ public enum InProcessRing {
         let shape: EngineShape
         let buffers: AttentionBuffers
         do throws(KernelError) {
-            buffers = try AttentionBuffers(source.shape, tokens: plan.tokens(of: rank))
+            buffers = try AttentionBuffers(
+                source.shape, tokens: plan.tokens(of: rank), positions: options.positions.map { plan.owned($0, by: rank) })
             shape = try AttentionRank<InProcessRanks.Wire>.shape(source.shape, plan: plan, element: options.element, scale: options.scale)
         } catch { throw .kernel(error) }
         let pool: ComputePool
@@ -94,9 +100,10 @@ public enum InProcessRing {
         defer { pool.shutdown() }
         var engine = RingEngine(memory, wire: wire, pool: pool, kernels: kernels)
         engine.fault = options.fault
+        engine.roundRowsMax = options.roundRowsMax
         var attention = AttentionRank(source, mask: options.mask, engine: engine, buffers: buffers)
         try attention.load()
-        let report = try attention.attend()
+        let report = try attention.attend(by: options.schedule, at: options.positions)
         try attention.collect { (position, out, lse) in
             result.out.rows(position..<position + out.rows).copy(from: out)
             result.lse.rows(position..<position + out.rows).copy(from: lse)
