@@ -179,11 +179,12 @@ extension Coordinator {
         let speeds = Self.speeds(of: registrations, threads: threads, sharing: machines.map(\.count), spec)
         // Only a mask that was refused has no plan, and a job that was refused never comes here.
         let plan = try? spec.plan(over: WorldSize(chosen.count), speeds: speeds)
+        let scheduled = Self.scheduled(spec, under: plan, of: registrations, threads: threads)
         return registrations.indices.map { rank in
             let neighbours = machines[rank]
             var assignment = Assignment(
                 job: job.number, epoch: job.record.epoch, rank: rank, peers: peers, threads: threads[rank],
-                localIndex: neighbours.firstIndex(of: rank) ?? 0, localCount: neighbours.count, spec: spec)
+                localIndex: neighbours.firstIndex(of: rank) ?? 0, localCount: neighbours.count, spec: scheduled)
             assignment.isEncrypted = policy.encryptsDataPlane
             assignment.traces = job.submission.traces
             if let plan { assignment.take(plan) }

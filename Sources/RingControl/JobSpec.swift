@@ -140,6 +140,8 @@ public struct AttendSpec: Hashable, Sendable, Codable {
     /// Only the queries of these rows (ascending) are computed, over the keys and values of the whole context; `nil` is all of them.
     /// The output, if there is one, names some of them as `outputRows`.
     public var queryRows: [Int]?
+    /// What goes round, keys and values or queries; `nil` leaves it to the coordinator.
+    public var schedule: Schedule?
 
     /// A problem whose result nobody keeps; the rest can be set afterwards.
     public init(input: Input, shape: AttentionShape, causal: Bool) {

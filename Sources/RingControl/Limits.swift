@@ -10,6 +10,9 @@ public enum ControlLimits {
     public static let jobsKept = 1024
     /// Most tokens one job may generate: each is kept as an event until the job is forgotten.
     public static let tokensGenerated = 1 << 20
+    /// What a coordinator takes for granted when it weighs schedules: GFLOP/s of a thread that was not measured, a link of 10 Gb/s and its
+    /// delay, and the speed at which partials are merged. Its workers do not measure their links; a submitter that did says which schedule it wants.
+    static let speedAssumed = 100.0, linkBytesPerSecondAssumed = 1.25e9, linkSecondsAssumed = 1e-4, mergeBytesPerSecondAssumed = 4e9
     /// Most row ranges or row numbers in one specification.
     public static let rowRanges = 1 << 16
     /// Most documents in one context: every rank is told of each, some 8 bytes in an assignment's line.

@@ -55,6 +55,9 @@ extension JobSpec {
     public func plan(over world: WorldSize, speeds: [Double]? = nil) throws(PlanError) -> ShardPlan {
         let mask: Mask
         do throws(MaskError) { mask = try resolvedMask() } catch { throw .shares("\(error)") }
+        if speeds == nil, case .attend(let spec) = self, let past = spec.past, mask.isPlainCausal || mask.isFull {
+            return try ShardPlan(past: past, tokens: tokens, by: mask.isFull ? .contiguous : .zigzag, over: world)
+        }
         return try ShardPlan(for: mask, tokens: tokens, over: world, speeds: speeds)
     }
 }

@@ -108,7 +108,7 @@ public enum TransportBenchmark {
 }
 
 /// One end of the benchmark's link.
-private struct BenchmarkEnd: ~Copyable {
+struct BenchmarkEnd: ~Copyable {
     private var wire: TCPTransport
     private let memory: AnonymousMemory
     private let region: RegionKey
@@ -190,7 +190,7 @@ private struct BenchmarkEnd: ~Copyable {
 }
 
 /// The other end, on a thread of its own.
-private final class BenchmarkPeer: Sendable {
+final class BenchmarkPeer: Sendable {
     let listeners: [TCPListener]
     private let failure = Mutex<TransportError?>(nil)
     private let thread = Mutex<PinnedThread?>(nil)

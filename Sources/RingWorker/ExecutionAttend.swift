@@ -51,7 +51,7 @@ struct AttendExecution {
         let start = MonotonicClock.now()
         let pass: PassReport
         do throws(ModelError) {
-            pass = try rank.attend { report($0, owned: owned) }
+            pass = try rank.attend(by: spec.schedule ?? .passKV, at: spec.queryRows) { report($0, owned: owned) }
         } catch { throw ExecutionParts.error(error) }
         summary.prefillSeconds = MonotonicClock.now().seconds(since: start)
         try write(&rank, shape: shape)

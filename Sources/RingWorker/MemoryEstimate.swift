@@ -49,6 +49,10 @@ public struct MemoryEstimate: Hashable, Sendable {
         do throws(KernelError) {
             let shape = try AttentionRank<InProcessTransport>.shape(
                 problem, plan: plan, element: spec.kvElement == .f32 ? .f32 : .bf16, scale: spec.scale)
+            if spec.schedule == .passQ {
+                let rowsMax = plan.queryRuns(at: spec.queryRows).map { $0.reduce(0) { $0 + $1.chunk.length } }.max() ?? 0
+                context += plan.world.count * shape.queryByteCount(rowsMax: rowsMax)
+            }
             for rank in plan.world.ranks {
                 let rows = spec.queryRows.map { plan.owned($0, by: rank).count } ?? plan.tokens(of: rank)
                 context += shape.byteCount(of: rank) + AttentionBuffers.byteCount(problem, tokens: rows)

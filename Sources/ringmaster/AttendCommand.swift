@@ -22,6 +22,8 @@ struct AttendCommand: AsyncParsableCommand {
     @OptionGroup(title: "Attention") var attention: AttendOptions
     @OptionGroup(title: "Cluster") var cluster: ClusterOptions
     @OptionGroup(title: "Figures") var figures: FigureOptions
+    @Flag(help: "Print what each schedule would need, which one is chosen and why, and predicted beside measured seconds.")
+    var explain = false
 
     mutating func validate() throws { try attention.check(against: input) }
 
@@ -32,6 +34,9 @@ struct AttendCommand: AsyncParsableCommand {
         let kernels = try fromKernels { () throws(KernelError) in try Kernels.fromEnvironment() }
         let (source, origin) = try input.open(kernels)
         var spec = try attention.spec(of: origin, shape: AttentionShape(source.shape), seed: input.seed)
+        let explanation = try explanation(of: spec, kernels)
+        spec.schedule = explanation?.schedule ?? attention.sharing.schedule.schedule
+        if explain { explanation?.tell() }
         try MemoryCheck.run(workers: cluster.workers) { () throws(ExecutionError) in
             try MemoryEstimate(attend: spec, workers: cluster.workers)
         }
@@ -50,7 +55,16 @@ struct AttendCommand: AsyncParsableCommand {
             throw error
         }
         figures.tell(summaries)
-        try AttendReport(spec, summaries, outcome).print(asJSON: cluster.json)
+        if explain { explanation?.compare(summaries) }
+        try AttendReport(spec, summaries, outcome, explain ? explanation : nil).print(asJSON: cluster.json)
+    }
+
+    /// The schedules weighed against each other, where somebody wants to know or a choice is to be made: with queries everywhere and on one
+    /// worker there is none.
+    private func explanation(of spec: AttendSpec, _ kernels: Kernels) throws(CommandError) -> Explanation? {
+        let wish = attention.sharing.schedule.schedule
+        guard explain || (wish == nil && spec.queryRows != nil && cluster.workers > 1) else { return nil }
+        return try ScheduleMeasurement.explain(spec, wish, workers: cluster.workers, threads: cluster.threadsEach, kernels: kernels)
     }
 }
 
@@ -61,6 +75,7 @@ struct AttendOptions: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: "Whether a query sees only keys at or before its own position.")
     var causal = true
     @OptionGroup var mask: MaskOptions
+    @OptionGroup var sharing: ScheduleOptions
     @Option(help: ArgumentHelp("Factor on q.k (default: 1/sqrt(head_dim)).", valueName: "s"))
     var scale: Double?
     @Option(help: ArgumentHelp("How keys and values are kept and sent: f32 or bf16 (default: as they are given).", valueName: "type"))
@@ -77,6 +92,10 @@ struct AttendOptions: ParsableArguments {
 
     /// Refuses values that cannot be meant.
     func check(against input: AttendInput) throws {
+        try sharing.check(sampleQueries: sampleQueries, output: output)
+        if let tokens = input.tokens, let new = sharing.new, new > tokens {
+            throw ValidationError("--new \(new) is more than --tokens \(tokens)")
+        }
         if let sampleQueries {
             guard (1...ControlLimits.rowRanges).contains(sampleQueries) else {
                 throw ValidationError("--sample-queries is 1 to \(ControlLimits.rowRanges), got \(sampleQueries)")
@@ -106,6 +125,8 @@ struct AttendOptions: ParsableArguments {
         do throws(MaskError) { _ = try spec.resolvedMask() } catch { throw .failed("\(error)") }
         if let kvDtype { spec.kvElement = kvDtype.element }
         if let sampleQueries { spec.queryRows = SampledRows.choose(sampleQueries, of: shape.tokens, seed: seed) }
+        if let rows = try sharing.rows(of: shape.tokens) { spec.queryRows = rows }
+        spec.schedule = sharing.schedule.schedule
         for (name, width) in [("head_dim", shape.headDim), ("v_dim", shape.valueDim)] where !AttendCommand.takes(width) {
             throw .failed("\(name) is \(width) in the input: it must be a multiple of 8 from 32 to 256")
         }

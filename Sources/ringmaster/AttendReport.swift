@@ -8,9 +8,11 @@ struct AttendReport {
     private let spec: AttendSpec
     private let summaries: [WorkerSummary]
     private let outcome: OracleCheck.Outcome?
+    private let explanation: Explanation?
 
-    /// `outcome` is what the check of some rows found; `nil` if none was asked for.
-    init(_ spec: AttendSpec, _ summaries: [WorkerSummary], _ outcome: OracleCheck.Outcome?) {
+    /// `outcome` is what the check of some rows found, `explanation` why the job is shared out as it is; `nil` if nobody asked.
+    init(_ spec: AttendSpec, _ summaries: [WorkerSummary], _ outcome: OracleCheck.Outcome?, _ explanation: Explanation? = nil) {
+        self.explanation = explanation
         self.spec = spec
         self.summaries = summaries
         self.outcome = outcome
@@ -35,6 +37,8 @@ struct AttendReport {
             "exposed_communication_fraction": .number(exposedFraction(summaries)),
         ]
         if let sampled = spec.queryRows { fields.append("sampled_queries", .integer(Int64(sampled.count))) }
+        if let schedule = spec.schedule { fields.append("schedule", .string(schedule.rawValue)) }
+        if let explanation { fields.append("explanation", explanation.json(summaries)) }
         if let outcome {
             fields.append("max_abs_error", .number(outcome.maxAbsError))
             fields.append("max_abs_error_lse", .number(outcome.maxAbsErrorLSE))
@@ -46,7 +50,7 @@ struct AttendReport {
 
     private func tell() {
         Console.message(
-            "attention \(spec.queryRows.map { "of \(grouped($0.count)) sampled queries " } ?? "")over \(grouped(spec.shape.tokens)) tokens, "
+            "attention \(spec.queryRows.map { "of \(grouped($0.count)) queries " } ?? "")over \(grouped(spec.shape.tokens)) tokens, "
                 + "\(spec.shape.heads) heads in \(fixed(seconds, 3)) s, \(fixed(gflops, 1)) GFLOP/s"
         )
         Console.message(workerTable(summaries))

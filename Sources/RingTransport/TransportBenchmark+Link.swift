@@ -1,0 +1,31 @@
+// A link in a fraction of a second: what a planner asks of it, without the rooflines that a person compares it with.
+import Glibc
+import RingCore
+
+extension TransportBenchmark {
+    /// What one link of this machine does.
+    public struct Link: Hashable, Sendable {
+        /// Payload per second in one direction, in large messages.
+        public let bytesPerSecond: Double
+        /// Seconds of cores that one byte takes, both ends together.
+        public let coreSecondsPerByte: Double
+        /// From posting a small message to holding the peer's answer, median.
+        public let roundTripSeconds: Double
+    }
+
+    /// Measures a link on loopback with `count` messages of `messageBytes`.
+    public static func link(messageBytes: Int = 1 << 20, count: Int = 192, isSealed: Bool = false) throws(TransportError) -> Link {
+        precondition(messageBytes > 0 && count > 0, "\(count) messages of \(messageBytes) bytes")
+        let (window, plan) = (4, [(messageBytes, count)])
+        let peer = try BenchmarkPeer.start(plan, window: window, isSealed: isSealed)
+        var end = try BenchmarkEnd.connect(rank: Rank(0), listeners: peer.listeners, plan: plan, window: window, isSealed: isSealed)
+        let roundTrip = try end.roundTrips(answering: false)
+        let before = clock()
+        let seconds = try end.stream(messageBytes, count, sending: true)
+        let cores = Double(clock() - before) / Double(CLOCKS_PER_SEC)
+        end.close()
+        try peer.finish()
+        let bytes = Double(messageBytes * count)
+        return Link(bytesPerSecond: bytes / seconds, coreSecondsPerByte: cores / bytes, roundTripSeconds: roundTrip)
+    }
+}

@@ -1,0 +1,51 @@
+// What this machine can do for a job, measured in less than a second before the job is shared out: so that the choice goes by figures and
+// not by opinion.
+
+import RingControl
+import RingCore
+import RingKernels
+import RingTransport
+import RingWorker
+
+enum ScheduleMeasurement {
+    /// Seconds for which attention is measured, and merging.
+    private static let (attentionSeconds, mergeSeconds) = (0.15, 0.02)
+
+    /// Weighs the schedules of `spec` over the workers of an embedded cluster, and takes the one that is asked for or else the soonest.
+    static func explain(
+        _ spec: AttendSpec, _ wish: Schedule?, workers: Int, threads: Int, kernels: Kernels
+    ) throws(CommandError) -> Explanation {
+        let problem: ScheduleProblem
+        do {
+            let plan = try JobSpec.attend(spec).plan(over: WorldSize(workers))
+            problem = try spec.scheduleProblem(under: plan)
+        } catch { throw .failed("\(error)") }
+        let figures = try figures(spec, problem.plan, threads: threads, kernels: kernels)
+        let choice = ScheduleChoice(for: problem, on: figures)
+        return Explanation(figures: figures, choice: choice, schedule: wish ?? choice.chosen)
+    }
+
+    private static func figures(
+        _ spec: AttendSpec, _ plan: ShardPlan, threads: Int, kernels: Kernels
+    ) throws(CommandError) -> ScheduleFigures {
+        let (shape, workers, cores) = (spec.shape, plan.world.count, MachineFacts().cpus)
+        let runs = plan.queryRuns(at: spec.queryRows).flatMap { $0 }
+        // The rows of a usual task: those of the runs that hold most queries.
+        let rows = min(runs.map(\.chunk.length).max() ?? 1, Limits.taskRows)
+        let task = ScheduleSpeeds.Task(
+            rows: max(rows, 1), keys: plan.tokensMax, headDim: shape.headDim, valueDim: shape.valueDim,
+            element: spec.kvElement == .f32 ? .f32 : .bf16)
+        let busy = min(workers * threads, cores)
+        let (rate, merging) = try fromKernels { () throws(KernelError) in
+            (
+                try ScheduleSpeeds.flopsPerThread(task, threads: busy, seconds: attentionSeconds, kernels: kernels),
+                try ScheduleSpeeds.mergeBytesPerSecond(rows: max(rows, 1), valueDim: shape.valueDim, seconds: mergeSeconds)
+            )
+        }
+        let link: TransportBenchmark.Link
+        do throws(TransportError) { link = try TransportBenchmark.link() } catch { throw .failed("this machine's loopback: \(error)") }
+        return ScheduleFigures(
+            flopsPerSecond: rate * Double(threads), bytesPerSecond: link.bytesPerSecond, latencySeconds: link.roundTripSeconds,
+            mergeBytesPerSecond: merging, threads: threads, moveSecondsPerByte: link.coreSecondsPerByte, sharedCores: Double(cores))
+    }
+}
