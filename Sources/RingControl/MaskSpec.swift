@@ -56,7 +56,9 @@ extension JobSpec {
         let mask: Mask
         do throws(MaskError) { mask = try resolvedMask() } catch { throw .shares("\(error)") }
         if speeds == nil, case .attend(let spec) = self, let past = spec.past, mask.isPlainCausal || mask.isFull {
-            return try ShardPlan(past: past, tokens: tokens, by: mask.isFull ? .contiguous : .zigzag, over: world)
+            // Where the past is so long, later new tokens see hardly more than earlier ones, and neighbours are one run of rows.
+            let isShort = (spec.shape.tokens - past) * 32 <= past
+            return try ShardPlan(past: past, tokens: tokens, by: mask.isFull || isShort ? .contiguous : .zigzag, over: world)
         }
         return try ShardPlan(for: mask, tokens: tokens, over: world, speeds: speeds)
     }

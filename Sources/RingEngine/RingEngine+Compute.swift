@@ -22,6 +22,10 @@ struct TileAttention: Sendable {
     let scale: Float
 
     func perform(into state: AttentionState, kernels: Kernels, scratch: AttentionScratch) {
+        if mask == nil, queries.rows <= KernelLimits.decodeRows {
+            // Few rows are bound by the reading of the keys, whether they are heads of one token or tokens of one head.
+            return kernels.decode(queries: queries, keys: keys, kvHead: kvHead, scale: scale, into: state, scratch: scratch)
+        }
         guard let mask, !mask.isPlainCausal else {
             return kernels.attend(
                 queries: queries, firstPosition: position, keys: keys, kvHead: kvHead, causal: mask != nil, scale: scale, into: state,

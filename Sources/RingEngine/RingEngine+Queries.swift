@@ -145,7 +145,11 @@ extension RingEngine where Wire: ~Copyable {
         while try !pollTraffic(&pass) {
             let waited = MonotonicClock.now().seconds(since: start)
             // Whoever is gone may hold keys that somebody else needs; say so before the missing partial makes it a mystery.
-            if let lost = wire.lostPeers.first { throw loss(of: lost, pass) }
+            if let lost = wire.lostPeers.first {
+                // Unless something that came before the loss explains it: damage, or the loss of another.
+                if try pollTraffic(&pass) { break }
+                throw loss(of: lost, pass)
+            }
             if waited > limit { throw .stalled(layer: pass.layer, step: pass.step, seconds: waited) }
             _ = wire.wait(atMost: .milliseconds(50))
         }

@@ -13,12 +13,13 @@ extension TransportBenchmark {
         public let roundTripSeconds: Double
     }
 
-    /// Measures a link on loopback with `count` messages of `messageBytes`.
-    public static func link(messageBytes: Int = 1 << 20, count: Int = 192, isSealed: Bool = false) throws(TransportError) -> Link {
+    /// Measures a link on loopback with `count` messages of `messageBytes`, each out of memory that is in no cache, into memory that
+    /// nobody has touched: a pass moves its bytes but once.
+    public static func link(messageBytes: Int = 8 << 20, count: Int = 8, isSealed: Bool = false) throws(TransportError) -> Link {
         precondition(messageBytes > 0 && count > 0, "\(count) messages of \(messageBytes) bytes")
-        let (window, plan) = (4, [(messageBytes, count)])
-        let peer = try BenchmarkPeer.start(plan, window: window, isSealed: isSealed)
-        var end = try BenchmarkEnd.connect(rank: Rank(0), listeners: peer.listeners, plan: plan, window: window, isSealed: isSealed)
+        let plan = [(messageBytes, count)]
+        let peer = try BenchmarkPeer.start(plan, window: count, isSealed: isSealed, touches: false)
+        var end = try BenchmarkEnd.connect(rank: Rank(0), listeners: peer.listeners, plan: plan, window: count, isSealed: isSealed)
         let roundTrip = try end.roundTrips(answering: false)
         let before = clock()
         let seconds = try end.stream(messageBytes, count, sending: true)

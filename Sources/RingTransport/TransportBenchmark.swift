@@ -124,14 +124,16 @@ struct BenchmarkEnd: ~Copyable {
         completions.reserveCapacity(2 * window)
     }
 
-    static func connect(rank: Rank, listeners: [TCPListener], plan: [(Int, Int)], window: Int, isSealed: Bool)
-        throws(TransportError) -> BenchmarkEnd
-    {
+    static func connect(
+        rank: Rank, listeners: [TCPListener], plan: [(Int, Int)], window: Int, isSealed: Bool, touches: Bool = true
+    ) throws(TransportError) -> BenchmarkEnd {
         var options = TCPOptions()
         options.isSealed = isSealed
         let memory = try AnonymousMemory(byteCount: window * (plan.map(\.0).max() ?? 64) + 64)
         // Touched before anything is timed.
-        for index in stride(from: 0, to: memory.byteCount, by: 4096) { unsafe memory.bytes[index] = UInt8(truncatingIfNeeded: index) }
+        for index in stride(from: 0, to: touches ? memory.byteCount : 0, by: 4096) {
+            unsafe memory.bytes[index] = UInt8(truncatingIfNeeded: index)
+        }
         var wire = try TCPTransport.connect(
             listener: listeners[rank.index], rank: rank, world: WorldSize(2), peers: listeners.map(\.address),
             secret: Array("benchmark".utf8), epoch: Epoch(1), job: JobNumber(1), deadline: .seconds(10), options: options)
@@ -197,16 +199,20 @@ final class BenchmarkPeer: Sendable {
 
     private init(_ listeners: [TCPListener]) { self.listeners = listeners }
 
-    static func start(_ plan: [(Int, Int)], window: Int, isSealed: Bool) throws(TransportError) -> BenchmarkPeer {
+    /// With `touches` false its memory is fresh, as that of a ring's receive buffers is.
+    static func start(
+        _ plan: [(Int, Int)], window: Int, isSealed: Bool, touches: Bool = true
+    ) throws(TransportError) -> BenchmarkPeer {
         let peer = BenchmarkPeer([try TCPListener(), try TCPListener()])
-        let thread = try PinnedThread.start(name: "bench-peer") { peer.answer(plan, window, isSealed) }
+        let thread = try PinnedThread.start(name: "bench-peer") { peer.answer(plan, window, isSealed, touches) }
         peer.thread.withLock { $0 = thread }
         return peer
     }
 
-    private func answer(_ plan: [(Int, Int)], _ window: Int, _ isSealed: Bool) {
+    private func answer(_ plan: [(Int, Int)], _ window: Int, _ isSealed: Bool, _ touches: Bool) {
         do throws(TransportError) {
-            var end = try BenchmarkEnd.connect(rank: Rank(1), listeners: listeners, plan: plan, window: window, isSealed: isSealed)
+            var end = try BenchmarkEnd.connect(
+                rank: Rank(1), listeners: listeners, plan: plan, window: window, isSealed: isSealed, touches: touches)
             _ = try end.roundTrips(answering: true)
             for (bytes, count) in plan { _ = try end.stream(bytes, count, sending: false) }
             end.close()

@@ -33,7 +33,8 @@ enum ScheduleMeasurement {
         // The rows of a usual task: those of the runs that hold most queries.
         let rows = min(runs.map(\.chunk.length).max() ?? 1, Limits.taskRows)
         let task = ScheduleSpeeds.Task(
-            rows: max(rows, 1), keys: plan.tokensMax, headDim: shape.headDim, valueDim: shape.valueDim,
+            rows: max(rows, 1), keys: plan.tokensMax, kvHeads: max(shape.kvHeads / threads, 1), headDim: shape.headDim,
+            valueDim: shape.valueDim,
             element: spec.kvElement == .f32 ? .f32 : .bf16)
         let busy = min(workers * threads, cores)
         let (rate, merging) = try fromKernels { () throws(KernelError) in
