@@ -222,7 +222,11 @@ extension RingEngine where Wire: ~Copyable {
         while try !pollTraffic(&run) {
             let waited = MonotonicClock.now().seconds(since: start)
             // A loss anywhere breaks the ring; say so before the missing block makes it a mystery.
-            if let lost = wire.lostPeers.first { try handle(.lost(lost), &run) }
+            if let lost = wire.lostPeers.first {
+                // What completed between the two looks may say better why it is lost.
+                if try pollTraffic(&run) { break }
+                try handle(.lost(lost), &run)
+            }
             if waited > limit { throw .stalled(layer: run.layer, step: run.pass.stepsAttended, seconds: waited) }
             _ = wire.wait(atMost: .milliseconds(50))
         }
