@@ -52,6 +52,11 @@ struct Job: Sendable {
     /// Durable events so far: the sequence number of the last one.
     var events = 0
 
+    /// Compute threads of a worker whose machine holds `sharing` of the job's workers.
+    func threads(of worker: WorkerRegistration, sharing: Int) -> Int {
+        submission.threads ?? max(1, worker.cpus / max(sharing, 1))
+    }
+
     init(_ record: JobRecord, now: Moment) {
         self.record = record
         since = now

@@ -37,7 +37,7 @@ extension Coordinator {
             guard let speed = members[place].speed, members[place].registration.speedIsTold != true else { continue }
             let machine = members[place].registration.machine
             let sharing = workers.count { $0.map { members[$0].registration.machine } == machine }
-            let threads = job.submission.threads ?? max(1, members[place].registration.cpus / max(sharing, 1))
+            let threads = job.threads(of: members[place].registration, sharing: sharing)
             learnt.append(Lesson(member: place, rate: summary.flops / summary.computeSeconds / Double(threads), speed: speed))
         }
         let (rates, speeds) = (learnt.reduce(0) { $0 + $1.rate }, learnt.reduce(0) { $0 + $1.speed })

@@ -114,30 +114,44 @@ extension RingEngine where Wire: ~Copyable {
         let work = StepWork(
             input: input, blocks: blocks, pairs: pairs, tiles: tiles(of: pairs), heads: heads, scale: scale, kernels: kernels,
             scratch: scratch, fault: fault?.action(layer: run.layer, kvOwner: owner))
-        let timed = TraceRecorder.timing(trace, layer: run.layer, step: step, rank: rank) { task, thread in
+        let (steps, done, all, computed, exposed) = (plan.world.count, run.pairsDone, run.pairsInAll, run.computed, run.exposed)
+        try perform(work, layer: run.layer, step: step, &run) { pairs in
+            progress(
+                PassProgress(
+                    step: step, steps: steps, fraction: Double(done + pairs) / Double(all),
+                    computeSeconds: computed + MonotonicClock.now().seconds(since: start), exposedSeconds: exposed))
+        } poll: { (engine, run) throws(EngineError) in
+            _ = try engine.pollTraffic(&run)
+        }
+        return visible
+    }
+
+    /// Performs `work` on all threads. After each of its own tasks the engine thread tells the pairs of the tasks that were taken, and looks
+    /// at the transport by `poll`, for the pass that it is part of.
+    mutating func perform<Pass>(
+        _ work: StepWork, layer: Int, step: Int, _ pass: inout Pass, told: (Int) -> Void,
+        poll: (inout RingEngine, inout Pass) throws(EngineError) -> Void
+    ) throws(EngineError) {
+        let timed = TraceRecorder.timing(trace, layer: layer, step: step, rank: rank) { task, thread in
             work.run(task: task, thread: thread)
         }
         pool.start(work.taskCount, timed)
         var failure: EngineError?
-        var (counted, done) = (0, run.pairsDone)
+        var (counted, pairs) = (0, 0)
         while pool.step() {
             while counted < min(pool.taken, work.taskCount) {
-                done += work.work(ofTask: counted)
+                pairs += work.work(ofTask: counted)
                 counted += 1
             }
-            progress(
-                PassProgress(
-                    step: step, steps: plan.world.count, fraction: Double(done) / Double(run.pairsInAll),
-                    computeSeconds: run.computed + MonotonicClock.now().seconds(since: start), exposedSeconds: run.exposed))
+            told(pairs)
             // A failure must not leave helpers working on memory that is about to go: note it, stop taking tasks, join.
-            do throws(EngineError) { _ = try pollTraffic(&run) } catch {
+            do throws(EngineError) { try poll(&self, &pass) } catch {
                 failure = error
                 pool.abandon()
             }
         }
         pool.finish()
         if let failure { throw failure }
-        return visible
     }
 
     /// The chunks of own queries with what they see of a step's keys, in order of query chunk.

@@ -104,28 +104,15 @@ extension RingEngine where Wire: ~Copyable {
         let work = StepWork(
             input: input, blocks: store.prompt(layer: pass.layer), pairs: pairs, tiles: tiles(of: pairs), heads: heads, scale: scale,
             kernels: kernels, scratch: scratch, fault: fault?.action(layer: pass.layer, kvOwner: rank))
-        pool.start(
-            work.taskCount,
-            TraceRecorder.timing(trace, layer: pass.layer, step: step, rank: rank) { task, thread in work.run(task: task, thread: thread) })
-        var failure: EngineError?
-        var (counted, done) = (0, pass.pairsDone)
-        while pool.step() {
-            while counted < min(pool.taken, work.taskCount) {
-                done += work.work(ofTask: counted)
-                counted += 1
-            }
+        let (steps, done, all, computed, exposed) = (plan.world.count, pass.pairsDone, pass.pairsInAll, pass.computed, pass.exposed)
+        try perform(work, layer: pass.layer, step: step, &pass) { pairs in
             progress(
                 PassProgress(
-                    step: step, steps: plan.world.count, fraction: Double(done) / Double(max(pass.pairsInAll, 1)),
-                    computeSeconds: pass.computed + MonotonicClock.now().seconds(since: start), exposedSeconds: pass.exposed))
-            // As in `compute`: a failure must not leave helpers working on memory that is about to go.
-            do throws(EngineError) { _ = try pollTraffic(&pass) } catch {
-                failure = error
-                pool.abandon()
-            }
+                    step: step, steps: steps, fraction: Double(done + pairs) / Double(max(all, 1)),
+                    computeSeconds: computed + MonotonicClock.now().seconds(since: start), exposedSeconds: exposed))
+        } poll: { (engine, pass) throws(EngineError) in
+            _ = try engine.pollTraffic(&pass)
         }
-        pool.finish()
-        if let failure { throw failure }
         pass.pairsDone += visible
         pass.report.steps[step].pairs += visible
         addComputed(seconds: pass.watch.note(.compute, step: step, from: start).seconds(since: start), step: step, &pass)

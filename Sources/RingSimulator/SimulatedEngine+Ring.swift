@@ -30,7 +30,11 @@ extension SimulatedEngine {
     /// What this rank sends for step `step` of `receiver` in the present layer.
     func block(step: Int, layer: Int, for receiver: Int) -> Block? {
         guard phase == .ring, layer == self.layer else { return nil }
-        if isOnward(step, to: receiver) { return held(step: step - 1)?.cut(to: pass.route.steps[step - 1].forward) }
+        if isOnward(step, to: receiver) {
+            let there = held(step: step - 1)
+            // A real engine that looks into the wrong buffer sends what lies there.
+            return there?.cut(to: pass.route.steps[step - 1].forward) ?? (mutation == .wrongBuffer ? there : nil)
+        }
         return pass.route.steps[step].serve.flatMap { ownBlock.cut(to: $0.runs) }
     }
 

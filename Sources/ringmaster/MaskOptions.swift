@@ -39,14 +39,20 @@ struct MaskOptions: ParsableArguments {
 
 /// Lengths of documents: numbers with commas between, or a file of lines.
 struct DocumentLengths {
+    /// Most bytes of such a file: as many lines as there may be documents, 32 bytes each.
+    private static let fileBytesMax = 32 * ControlLimits.documents
+
     let lengths: [Int]
 
     init(parsing text: String) throws {
         var items = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         if text.hasPrefix("@") {
             let path = String(text.dropFirst())
-            guard let file = try? String(contentsOfFile: path, encoding: .utf8) else {
-                throw ValidationError("cannot read the lengths of documents from \(path)")
+            guard let handle = FileHandle(forReadingAtPath: path), let bytes = try? handle.read(upToCount: Self.fileBytesMax + 1) else {
+                throw ValidationError("cannot read \(path): --documents @FILE wants a file with one length a line")
+            }
+            guard bytes.count <= Self.fileBytesMax, let file = String(data: bytes, encoding: .utf8) else {
+                throw ValidationError("\(path) is no text of at most \(Self.fileBytesMax) bytes with one length a line")
             }
             items = file.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
         }

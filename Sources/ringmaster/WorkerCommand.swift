@@ -180,7 +180,7 @@ struct WorkerCommand: AsyncParsableCommand {
     private func measuredSpeed(_ kernels: Kernels, _ facts: MachineFacts) throws -> Double {
         do {
             return try SpeedMeasurement.gflopsPerThread(kernels, threads: facts.cpus)
-        } catch { throw CommandError.configuration("cannot measure this machine: \(error)") }
+        } catch { throw CommandError.configuration("cannot measure this machine: \(error); tell its speed with --speed") }
     }
 }
 

@@ -27,7 +27,7 @@ struct BrokenRule: CustomTestStringConvertible, Sendable {
         BrokenRule(mutation: .repeatEvents, checkers: ["followers"]),
         BrokenRule(mutation: .mergeTwice, checkers: ["pairs"], faults: []),
         BrokenRule(mutation: .skipBlock, checkers: ["pairs"], faults: []),
-        BrokenRule(mutation: .wrongBuffer, checkers: ["pairs", "no-fault"], faults: []),
+        BrokenRule(mutation: .wrongBuffer, checkers: ["pairs"], faults: []),
         BrokenRule(mutation: .twoEngines, checkers: ["one-engine"]),
         BrokenRule(mutation: .forgetAnswer, checkers: ["pairs"]),
         BrokenRule(mutation: .keepTooMuch, checkers: ["pairs"], faults: [.crashes]),
