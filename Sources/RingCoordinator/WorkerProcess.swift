@@ -32,22 +32,47 @@ final class WorkerProcess: Sendable {
         child.standardError = stderr
         let (ended, announce) = AsyncStream<String>.makeStream()
         self.ended = ended
-        child.terminationHandler = { [drained] process in
+        let tell: @Sendable (String) -> Void = { [drained] how in
             // What it wrote last is part of how it ended; a grandchild that holds the pipe open is not waited for.
             _ = drained.wait(timeout: .now() + CoordinatorLimits.lastWordsSeconds)
-            announce.yield(Self.describe(process))
+            announce.yield(how)
             announce.finish()
         }
+        child.terminationHandler = { tell(Self.describe($0)) }
         process = Mutex(child)
-        try process.withLock { try $0.run() }
+        let identifier = try process.withLock {
+            try $0.run()
+            return $0.processIdentifier
+        }
+        watch(identifier, tell)
         keepTail(of: stderr.fileHandleForReading, mirror: mirror)
         // A child that is gone already is told by its exit, not by the broken pipe.
         try? stdin.fileHandleForWriting.write(contentsOf: Data((token.text + "\n").utf8))
     }
 
     private static func describe(_ process: Process) -> String {
-        if process.terminationReason == .uncaughtSignal { return "was killed by \(signalName(process.terminationStatus))" }
-        return "ended with exit code \(process.terminationStatus)"
+        describe(process.terminationStatus, bySignal: process.terminationReason == .uncaughtSignal)
+    }
+
+    private static func describe(_ status: Int32, bySignal: Bool) -> String {
+        bySignal ? "was killed by \(signalName(status))" : "ended with exit code \(status)"
+    }
+
+    /// Asks the kernel when the child has ended. Foundation learns it from a socket that closes with the child, and a process
+    /// that is started at the same moment elsewhere in this program can inherit the other end and hold it open for as long
+    /// as it lives. The child is left for Foundation to collect; where that was faster, its handler tells.
+    private func watch(_ identifier: Int32, _ tell: @escaping @Sendable (String) -> Void) {
+        let watcher = Thread {
+            var info = siginfo_t()
+            var result: Int32
+            repeat { result = unsafe waitid(P_PID, id_t(identifier), &info, WEXITED | WNOWAIT) } while result != 0 && errno == EINTR
+            guard result == 0 else { return }
+            let status = unsafe info._sifields._sigchld.si_status
+            tell(Self.describe(status, bySignal: unsafe info.si_code != Int32(CLD_EXITED)))
+        }
+        watcher.stackSize = 256 << 10
+        watcher.name = "end-of-\(name)"
+        watcher.start()
     }
 
     private static func signalName(_ number: Int32) -> String {
