@@ -30,6 +30,9 @@ public struct AttentionBenchmark: Hashable, Sendable {
         public let peakGflops: Double
         /// gflops / peakGflops.
         public let peakFraction: Double
+        /// The same of the best multiply-add in vector registers, bf16 pairs (VDPBF16PS) or f32, where `peakGflops` is that of
+        /// tiles: what a CPU without them could reach. Nil elsewhere.
+        public let vectorPeakGflops: Double?
         /// The kernels that ran.
         public let instructionSet: InstructionSet
         /// What storing int8 changed; nil for what is stored as it was.
@@ -62,32 +65,24 @@ public struct AttentionBenchmark: Hashable, Sendable {
     public func run(_ kernels: Kernels) throws(KernelError) -> Result {
         try check()
         let work = try BenchmarkWork(self)
-        let burst = Self.burstRounds(kernels, element)
+        let bursts = try PeakBursts(kernels, element)
         let operations = visiblePairs * 2 * Double(headDim + valueDim)
         var results: [Result] = []
         for _ in 0..<repeats {
             work.reset()
-            try runThreads(threads) { index in work.run(kernels, thread: index, burst: burst) }
+            try runThreads(threads) { index in work.run(kernels, thread: index, bursts: bursts) }
             let seconds = work.clocks.map(\.attention).max() ?? 0
-            let peak = work.clocks.reduce(0) { $0 + $1.peakOperations / $1.peak }
+            let peak = work.clocks.reduce(0) { $0 + $1.peak.rate }
+            let vectors = work.clocks.reduce(0) { $0 + max($1.pairs.rate, $1.floats.rate) }
             let gflops = operations / seconds / 1e9
             results.append(
                 Result(
                     seconds: seconds, gflops: gflops, peakGflops: peak / 1e9, peakFraction: gflops / (peak / 1e9),
-                    instructionSet: kernels.instructionSet))
+                    vectorPeakGflops: bursts.vectors == nil ? nil : vectors / 1e9, instructionSet: kernels.instructionSet))
         }
         results.sort { $0.peakFraction < $1.peakFraction }
         results[results.count / 2].quantisation = try work.quantisation()
         return results[results.count / 2]
-    }
-
-    private static let burstSeconds = 0.002
-
-    /// Rounds of the peak that take about as long as a burst should.
-    private static func burstRounds(_ kernels: Kernels, _ element: ElementType) -> Int {
-        let start = MonotonicClock.now
-        _ = kernels.peakRate(of: element, rounds: 2000)
-        return max(Int(2000 * burstSeconds / max(MonotonicClock.now - start, 1e-9)), 100)
     }
 
     private func check() throws(KernelError) {
@@ -151,17 +146,17 @@ final class BenchmarkWork: Sendable {
     fileprivate var clocks: [ThreadClock] { measured.withLock { $0 } }
 
     /// Takes pieces until none is left. The last rows come first: under a causal mask they are the longest.
-    func run(_ kernels: Kernels, thread: Int, burst: Int) {
+    fileprivate func run(_ kernels: Kernels, thread: Int, bursts: PeakBursts) {
         let pieces = (shape.tokens + Self.pieceRows - 1) / Self.pieceRows
         var clock = ThreadClock()
-        clock.addBurst(kernels, shape.element, rounds: burst)
+        bursts.add(to: &clock)
         while true {
             let piece = next.add(1, ordering: .relaxed).oldValue
             guard piece < pieces * shape.heads else { break }
             let start = MonotonicClock.now
             attend(kernels, head: piece % shape.heads, first: (pieces - 1 - piece / shape.heads) * Self.pieceRows, thread: thread)
             clock.attention += MonotonicClock.now - start
-            clock.addBurst(kernels, shape.element, rounds: burst)
+            bursts.add(to: &clock)
         }
         measured.withLock { [clock] in $0.append(clock) }
     }
@@ -175,15 +170,55 @@ final class BenchmarkWork: Sendable {
     }
 }
 
-/// Times of one thread.
-private struct ThreadClock {
-    var attention = 0.0, peak = 0.0, peakOperations = 0.0
+/// Operations in registers and what they took.
+private struct Burst {
+    var seconds = 0.0, operations = 0.0
 
-    mutating func addBurst(_ kernels: Kernels, _ element: ElementType, rounds: Int) {
+    /// Operations a second.
+    var rate: Double { operations / max(seconds, 1e-9) }
+
+    mutating func add(_ kernels: Kernels, _ element: ElementType, rounds: Int) {
         let start = MonotonicClock.now
         let rate = kernels.peakRate(of: element, rounds: rounds)
-        let seconds = MonotonicClock.now - start
-        peak += seconds
-        peakOperations += rate * seconds
+        let elapsed = MonotonicClock.now - start
+        seconds += elapsed
+        operations += rate * elapsed
+    }
+}
+
+/// Times of one thread.
+private struct ThreadClock {
+    var attention = 0.0, peak = Burst(), pairs = Burst(), floats = Burst()
+}
+
+/// The bursts between pieces of attention, and how many rounds of each take about as long as a burst should.
+private struct PeakBursts {
+    private static let seconds = 0.002
+    private let kernels: Kernels, element: ElementType
+    private let rounds: Int, pairRounds: Int, floatRounds: Int
+    /// The kernels of vectors, where `kernels` multiply this element by tiles.
+    let vectors: Kernels?
+
+    init(_ kernels: Kernels, _ element: ElementType) throws(KernelError) {
+        (self.kernels, self.element) = (kernels, element)
+        let tiles = kernels.instructionSet == .amx && element != .f32
+        let vectors = tiles && InstructionSet.supported.contains(.avx512bf16) ? try Kernels(.avx512bf16) : nil
+        self.vectors = vectors
+        rounds = Self.rounds(kernels, element)
+        pairRounds = vectors.map { Self.rounds($0, .bf16) } ?? 0
+        floatRounds = vectors.map { Self.rounds($0, .f32) } ?? 0
+    }
+
+    func add(to clock: inout ThreadClock) {
+        clock.peak.add(kernels, element, rounds: rounds)
+        guard let vectors else { return }
+        clock.pairs.add(vectors, .bf16, rounds: pairRounds)
+        clock.floats.add(vectors, .f32, rounds: floatRounds)
+    }
+
+    private static func rounds(_ kernels: Kernels, _ element: ElementType) -> Int {
+        let start = MonotonicClock.now
+        _ = kernels.peakRate(of: element, rounds: 2000)
+        return max(Int(2000 * seconds / max(MonotonicClock.now - start, 1e-9)), 100)
     }
 }

@@ -75,6 +75,8 @@ struct BenchAttention: ParsableCommand {
             }
             let object: JSONValue = [
                 "gflops": .number(result.gflops), "peak_gflops": .number(result.peakGflops), "peak_fraction": .number(result.peakFraction),
+                "vector_peak_gflops": result.vectorPeakGflops.map { .number($0) } ?? .null,
+                "vector_peak_fraction": result.vectorPeakGflops.map { .number(result.gflops / $0) } ?? .null,
                 "isa": .string(result.instructionSet.rawValue), "seconds": .number(result.seconds), "tokens": .integer(Int64(tokens)),
                 "heads": .integer(Int64(heads)), "kv_heads": .integer(Int64(kvHeads ?? heads)), "head_dim": .integer(Int64(headDim)),
                 "dtype": .string(dtype.rawValue), "causal": .bool(causal), "threads": .integer(Int64(threads)),
@@ -82,8 +84,12 @@ struct BenchAttention: ParsableCommand {
             ]
             Console.out(object.text(pretty: true))
         } else {
+            let vectors =
+                result.vectorPeakGflops.map {
+                    "\(fixed(100 * result.gflops / $0, 1))% of the \(fixed($0, 1)) GFLOP/s that the best vector multiply-add reached and "
+                } ?? ""
             Console.out(
-                "\(fixed(result.gflops, 1)) GFLOP/s, \(fixed(100 * result.peakFraction, 1))% of the \(fixed(result.peakGflops, 1)) GFLOP/s that "
+                "\(fixed(result.gflops, 1)) GFLOP/s, \(vectors)\(fixed(100 * result.peakFraction, 1))% of the \(fixed(result.peakGflops, 1)) GFLOP/s that "
                     + "\(threads) thread\(threads == 1 ? "" : "s") of \(result.instructionSet.rawValue) reached in this run (\(fixed(result.seconds, 3)) s)\n"
             )
             if let quantisation = result.quantisation {

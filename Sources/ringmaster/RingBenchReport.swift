@@ -13,6 +13,13 @@ struct RingBenchReport {
         var ringSeconds: Double { ring.map(\.prefillSeconds).max() ?? 0 }
         var singleSeconds: Double { single.map(\.prefillSeconds).max() ?? 0 }
         var efficiency: Double { singleSeconds / ringSeconds }
+
+        /// The mean over the longest of the ranks' compute times. Shards cost the same to one part in thousands, so what it
+        /// lacks of one is cores that were not equally fast, which threads of one process even out among themselves.
+        var balance: Double {
+            let seconds = ring.map(\.computeSeconds)
+            return seconds.reduce(0, +) / Double(seconds.count) / max(seconds.max() ?? 0, 1e-9)
+        }
     }
 
     let spec: AttendSpec
@@ -56,12 +63,14 @@ struct RingBenchReport {
         }
         let runs = pairs.map { pair -> JSONValue in
             [
-                "efficiency": .number(pair.efficiency), "ring_seconds": .number(pair.ringSeconds),
+                "efficiency": .number(pair.efficiency), "compute_balance": .number(pair.balance),
+                "ring_seconds": .number(pair.ringSeconds),
                 "single_seconds": .number(pair.singleSeconds), "exposed_fraction": .number(exposedFraction(pair.ring)),
             ]
         }
         return [
-            "efficiency": .number(median.efficiency), "ring_seconds": .number(ringSeconds), "single_seconds": .number(singleSeconds),
+            "efficiency": .number(median.efficiency), "compute_balance": .number(median.balance),
+            "ring_seconds": .number(ringSeconds), "single_seconds": .number(singleSeconds),
             "exposed_fraction": .number(middle(pairs.map { exposedFraction($0.ring) })),
             "exposed_fraction_max": .number((0..<workers).map { exposed(rank: $0) }.max() ?? 0),
             "bytes_sent": .integer(Int64(bytesSent)), "bytes_of_formula": .integer(Int64(bytesOfFormula)),
@@ -87,7 +96,8 @@ struct RingBenchReport {
         let efficiencies = pairs.map(\.efficiency)
         return """
             efficiency \(fixed(100 * median.efficiency, 1))% (\(fixed(100 * (efficiencies.min() ?? 0), 1)) to \
-            \(fixed(100 * (efficiencies.max() ?? 0), 1))% in \(pairs.count) pairs of runs)
+            \(fixed(100 * (efficiencies.max() ?? 0), 1))% in \(pairs.count) pairs of runs); \
+            the ranks' cores were equally fast to \(fixed(100 * median.balance, 1))%
             ring of \(workers) workers with \(threadsEach) thread\(threadsEach == 1 ? "" : "s") each \(fixed(ringSeconds, 2)) s, one process with \
             \(threads) thread\(threads == 1 ? "" : "s") \(fixed(singleSeconds, 2)) s
             exposed communication \(fixed(100 * middle(pairs.map { exposedFraction($0.ring) }), 2))% of the ranks' time

@@ -60,7 +60,8 @@ extension EndToEnd {
             for name in ["gflops", "peak_gflops", "peak_fraction", "seconds"] {
                 #expect((outcome.json[name] as? Double ?? 0) > 0, "\(name): \(outcome.out)")
             }
-            #expect(outcome.json["isa"] is String)
+            let tiles = outcome.json["isa"] as? String == "amx" && dtype == "bf16"
+            #expect((outcome.json["vector_peak_fraction"] as? Double ?? 0 > 0) == tiles, "\(outcome.out)")
         }
 
         @Test("bench prefill measures a whole prefill and says where the time went", arguments: ["f32", "bf16"])

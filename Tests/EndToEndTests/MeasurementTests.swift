@@ -105,6 +105,7 @@ extension EndToEnd {
             #expect(number("bytes_sent") > 0 && number("bytes_sent") <= number("bytes_of_formula"))
             #expect((json["ranks"] as? [[String: Any]])?.count == workers)
             for key in ["exposed_fraction", "exposed_fraction_max"] { #expect((0..<1).contains(number(key)), "\(key)") }
+            #expect((0.05...1.0001).contains(number("compute_balance")), "\(outcome.out)")
         }
     }
 }
