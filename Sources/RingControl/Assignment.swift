@@ -53,6 +53,8 @@ public struct Assignment: Hashable, Sendable, Codable {
     public var localIndex: Int
     /// The job's workers on this machine.
     public var localCount: Int
+    /// Ranks of a group whose links among each other are faster than those to the other groups; `nil` where it is one ring.
+    public var groupSize: Int?
     /// Whether it notes what it does and hands that over before it reports its end; `nil` is no.
     public var traces: Bool?
     /// What to do.
@@ -84,8 +86,19 @@ public struct Assignment: Hashable, Sendable, Codable {
 
     /// Who owns which tokens.
     public func plan() throws(PlanError) -> ShardPlan {
-        if shares.isEmpty { return try ShardPlan(layout, tokens: tokens, over: WorldSize(world)) }
-        guard shares.count == world else { throw .shares("it has \(shares.count) ranks in a world of \(world)") }
-        return try ShardPlan(shares: shares, tokens: tokens)
+        var plan: ShardPlan
+        if shares.isEmpty {
+            plan = try ShardPlan(layout, tokens: tokens, over: WorldSize(world))
+        } else {
+            guard shares.count == world else { throw .shares("it has \(shares.count) ranks in a world of \(world)") }
+            plan = try ShardPlan(shares: shares, tokens: tokens)
+        }
+        if let groupSize {
+            guard let tour = RingTour(plan.world, groupSize: groupSize) else {
+                throw .shares("groups of \(groupSize) do not make up \(world) ranks")
+            }
+            plan.tour = tour
+        }
+        return plan
     }
 }

@@ -48,6 +48,9 @@ extension Coordinator {
         if registration.name.isEmpty || registration.name.utf8.count > ControlLimits.textBytes {
             return "a worker's name has 1 to \(ControlLimits.textBytes) bytes"
         }
+        if let rack = registration.rack, rack.isEmpty || rack.utf8.count > ControlLimits.textBytes {
+            return "a rack's name has 1 to \(ControlLimits.textBytes) bytes"
+        }
         return nil
     }
 

@@ -121,23 +121,23 @@ extension Coordinator {
             priority: jobs[index].submission.priority, ownersWorkers: workers, ownersEpoch: newest, number: jobs[index].number)
     }
 
-    /// First those that hold what is left of the job's broken run, then by name, those that were slow in their last run only after
-    /// all others: a ring goes at the pace of its slowest.
-    /// Ranks are given in the order of names. The few that are wanted are kept in order while all are looked at: sorting ten
+    /// First those that hold what is left of the job's broken run, then by nearness and name, those that were slow in their last run only
+    /// after all others: a ring goes at the pace of its slowest.
+    /// Ranks are given in that order. The few that are wanted are kept in order while all are looked at: sorting ten
     /// thousand names for each job took four times as long as everything else together.
     private func choose(_ count: Int, of candidates: [Int], for job: Job) -> [Int] {
-        func name(_ member: Int) -> String { members[member].registration.name }
+        func isBefore(_ one: Int, _ other: Int) -> Bool { members[one].registration.isBefore(members[other].registration) }
         func holds(_ member: Int) -> Bool { !job.kept.isEmpty && job.kept[members[member].id] != nil }
         func isBetter(_ one: Int, _ other: Int) -> Bool {
             if holds(one) != holds(other) { return holds(one) }
-            return members[one].isSlow == members[other].isSlow ? name(one) < name(other) : members[other].isSlow
+            return members[one].isSlow == members[other].isSlow ? isBefore(one, other) : members[other].isSlow
         }
         var best: [Int] = []
         for member in candidates where best.count < count || best.last.map({ isBetter(member, $0) }) ?? false {
             best.insert(member, at: best.firstIndex { isBetter(member, $0) } ?? best.count)
             if best.count > count { best.removeLast() }
         }
-        return best.sorted { name($0) < name($1) }
+        return best.sorted(by: isBefore)
     }
 
     private mutating func place(_ index: Int, on candidates: [Int], _ now: Moment, _ directives: inout [Directive]) {
@@ -179,6 +179,7 @@ extension Coordinator {
         let speeds = Self.speeds(of: registrations, threads: threads, sharing: machines.map(\.count), spec)
         // Only a mask that was refused has no plan, and a job that was refused never comes here.
         let plan = try? spec.plan(over: WorldSize(chosen.count), speeds: speeds)
+        let groupSize = Self.groupSize(of: registrations)
         let scheduled = Self.scheduled(spec, under: plan, of: registrations, threads: threads)
         return registrations.indices.map { rank in
             let neighbours = machines[rank]
@@ -187,6 +188,7 @@ extension Coordinator {
                 localIndex: neighbours.firstIndex(of: rank) ?? 0, localCount: neighbours.count, spec: scheduled)
             assignment.isEncrypted = policy.encryptsDataPlane
             assignment.traces = job.submission.traces
+            assignment.groupSize = groupSize
             if let plan { assignment.take(plan) }
             if let inheritance { (assignment.shares, assignment.resumes) = (inheritance.shares, inheritance.run) }
             return assignment

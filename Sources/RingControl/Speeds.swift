@@ -13,7 +13,11 @@ extension Coordinator {
         // No worker is believed to be worth more than this many others, whatever it says.
         let fastest = speeds.max() ?? 1
         speeds = speeds.map { max($0, fastest / ControlLimits.speedRatio) }
-        let room = zip(workers, sharing).map { worker, count in spec.tokensMax(memoryBytes: worker.memoryBytes / max(count, 1)) }
+        let tour = groupSize(of: workers).flatMap { RingTour(WorldSize(workers.count), groupSize: $0) }
+        let buffers = tour?.buffersMax ?? min(workers.count - 1, 2)
+        let room = zip(workers, sharing).map { worker, count in
+            spec.tokensMax(memoryBytes: worker.memoryBytes / max(count, 1), buffers: buffers)
+        }
         let isTight = zip(speeds, room).contains { Double(spec.tokens) * $0 / speeds.reduce(0, +) > Double($1) }
         // Measured speeds differ by some percent by chance alone; equal shards have the better layouts.
         if !isTight, let slowest = speeds.min(), slowest >= fastest * ControlLimits.speedsAlike { return nil }
@@ -59,13 +63,14 @@ private struct Lesson {
 }
 
 extension JobSpec {
-    /// Tokens of a shard that so much memory can hold; only attention says all it needs, a model's workers check theirs when they load.
-    func tokensMax(memoryBytes: Int) -> Int {
+    /// Tokens of a shard that so much memory can hold beside so many received ones; only attention says all it needs, a model's workers
+    /// check theirs when they load.
+    func tokensMax(memoryBytes: Int, buffers: Int = 2) -> Int {
         guard case .attend(let spec) = self, memoryBytes > 0 else { return tokens }
         let shape = spec.shape
         let (elements, kept) = (Double(shape.headDim) + Double(shape.valueDim), Double(spec.kvElement.byteCount))
-        // Own keys and values and two shards of others; queries, and output before and after it is finished, in f32.
-        let keys = 3 * elements * Double(shape.kvHeads) * kept
+        // Own keys and values and some shards of others; queries, and output before and after it is finished, in f32.
+        let keys = Double(1 + buffers) * elements * Double(shape.kvHeads) * kept
         let queries = (elements + Double(shape.valueDim)) * Double(shape.heads) * 4
         let most = Double(memoryBytes) * ControlLimits.memoryShare / max(keys + queries, 1)
         return most >= Double(tokens) ? tokens : max(Int(most), 1)

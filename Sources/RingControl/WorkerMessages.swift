@@ -4,7 +4,7 @@ import RingCore
 
 /// What a worker says of itself when it joins.
 public struct WorkerRegistration: Hashable, Sendable, Codable {
-    /// Its name, unique among the living workers of a coordinator. Ranks are given in the order of names.
+    /// Its name, unique among the living workers of a coordinator. Ranks are given in the order of racks, machines and names.
     public var name: String
     /// Its process number, for people.
     public var pid: Int
@@ -34,6 +34,8 @@ public struct WorkerRegistration: Hashable, Sendable, Codable {
     public var speed: Double?
     /// Whether somebody told it its speed: then its runs do not change that. `nil` is no.
     public var speedIsTold: Bool?
+    /// Its rack, or whatever else stands behind one slow link; `nil` if nobody said. Ranks of one rack follow on one another.
+    public var rack: String?
 
     /// A registration of its parts.
     public init(

@@ -9,28 +9,35 @@ extension ScheduleChoice {
         let active = problem.positions.map { plan.active(at: $0) }
         let queries = plan.queryRuns(at: problem.positions)
         let routes = world.ranks.map { RingRoute(for: $0, under: plan, problem.mask, active: active) }
-        var (ends, arrivals) = ([Double](repeating: 0, count: world.count), [Double](repeating: 0, count: world.count))
+        var ends = [Double](repeating: 0, count: world.count)
         var (computed, received) = (ends, [Int](repeating: 0, count: world.count))
+        // By step and rank.
+        var arrivals = [[Double]](repeating: ends, count: world.count)
         // The ends of the last two steps that used a receive buffer: a step arrives when the one before the last has been attended to.
-        var freed = [[Double]](repeating: [0, 0], count: world.count)
+        // Shards that enter a group have two buffers of their own.
+        var freed = [[Double]](repeating: [0, 0], count: 2 * world.count)
         for index in 0..<world.count {
-            let before = arrivals
             for rank in world.ranks {
                 let (step, place) = (routes[rank.index].steps[index], rank.index)
                 let bytes = step.blocksReceived * problem.blockBytes
+                let buffers = plan.tour.entersGroup(atStep: index) ? place + world.count : place
+                if index > 0 { arrivals[index][place] = arrivals[index - 1][place] }
                 if bytes > 0 {
-                    let previous = world.previous(before: rank)
-                    let isPassedOn = step.receives.contains { $0.peer == previous && previous != step.kvOwner }
-                    let posted = max(freed[place][0], isPassedOn ? before[previous.index] : 0)
-                    arrivals[place] = max(posted, before[place]) + Double(bytes) / figures.bytesPerSecond + figures.latencySeconds
+                    let source = plan.tour.source(for: rank, atStep: index)
+                    let passing = source.flatMap { source in
+                        source.rank != step.kvOwner && step.receives.contains { $0.peer == source.rank } ? source : nil
+                    }
+                    let posted = max(freed[buffers][0], passing.map { arrivals[$0.step][$0.rank.index] } ?? 0)
+                    arrivals[index][place] =
+                        max(posted, arrivals[index][place]) + Double(bytes) / figures.bytesPerSecond + figures.latencySeconds
                     received[place] += bytes
-                    estimate.memoryBytes = max(estimate.memoryBytes, min(world.count - 1, 2) * bytes)
+                    estimate.memoryBytes = max(estimate.memoryBytes, plan.tour.buffersMax * bytes)
                 }
                 let work = Work(queries[place], step.needed.map(\.positions), problem)
-                let begins = bytes > 0 ? max(ends[place], arrivals[place]) : ends[place]
+                let begins = bytes > 0 ? max(ends[place], arrivals[index][place]) : ends[place]
                 ends[place] = begins + work.seconds(figures)
                 computed[place] += work.seconds(figures)
-                if bytes > 0 { freed[place] = [freed[place][1], ends[place]] }
+                if bytes > 0 { freed[buffers] = [freed[buffers][1], ends[place]] }
                 estimate.add(work.flops, of: place)
             }
         }

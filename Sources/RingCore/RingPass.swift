@@ -2,7 +2,8 @@
 // computes nothing, so that the engine and the simulator turn the same machine.
 //
 // Two receive buffers: steps that need anything of others arrive in them in turn; step 0 is the rank's own shard, which stays where
-// it lies. A buffer is posted anew only when the step that it held has been attended to AND its send onward is done.
+// it lies. Where ranks are in groups, shards that enter the group have two more of their own, in which they arrive early. A buffer is
+// posted anew only when the step that it held has been attended to AND what goes on from it is sent.
 
 /// A sans-IO machine that orders receives, sends and attention of one ring pass.
 public struct RingPass: Sendable {
@@ -14,7 +15,7 @@ public struct RingPass: Sendable {
         case received(step: Int)
         /// The attention of a step is done.
         case attended(step: Int)
-        /// The send onward of a step's keys and values is acknowledged.
+        /// Everything that goes on of a step's keys and values is acknowledged.
         case forwarded(step: Int)
         /// The send of own keys and values that another rank attends to at its step `step` is acknowledged.
         case served(step: Int)
@@ -24,11 +25,11 @@ public struct RingPass: Sendable {
 
     /// What to do.
     public enum Directive: Hashable, Sendable {
-        /// Post the receives of a step's keys and values, as the route has them, into receive buffer `buffer` (0 or 1).
+        /// Post the receives of a step's keys and values, as the route has them, into receive buffer `buffer`, below the tour's `buffersMax`.
         case receive(step: Int, buffer: Int)
         /// Post the send of own keys and values to the rank that attends to them at its step `step`.
         case serve(step: Int)
-        /// Post the send onward of a step's keys and values to the next rank.
+        /// Post what goes on of a step's keys and values.
         case forward(step: Int)
         /// Attend to the keys and values of a step.
         case attend(step: Int, kvOwner: Rank)
@@ -79,12 +80,18 @@ public struct RingPass: Sendable {
         let none = [Bool](repeating: false, count: route.steps.count)
         (posted, received, forwardPosted, forwarded, attended) = (none, none, none, none, none)
         serving = route.steps.filter { $0.serve != nil }.map(\.index)
-        var arriving: [Int] = []
+        var (inner, entering): ([Int], [Int]) = ([], [])
         successors = route.steps.map { step in
             if step.receives.isEmpty { return (-1, -1) }
-            arriving.append(step.index)
-            return (arriving.count > 2 ? arriving[arriving.count - 3] : -1, (arriving.count - 1) % 2)
+            if route.tour.entersGroup(atStep: step.index) { return Self.take(2, step.index, &entering) }
+            return Self.take(0, step.index, &inner)
         }
+    }
+
+    /// The next of a pair of buffers, and the step that has it before.
+    private static func take(_ first: Int, _ step: Int, _ arriving: inout [Int]) -> (of: Int, buffer: Int) {
+        arriving.append(step)
+        return (arriving.count > 2 ? arriving[arriving.count - 3] : -1, first + (arriving.count - 1) % 2)
     }
 
     /// The receive buffer into which step `step` arrives; `nil` if nothing does.
@@ -150,7 +157,7 @@ public struct RingPass: Sendable {
         }
     }
 
-    private func forwards(_ step: Int) -> Bool { !route.steps[step].forward.isEmpty }
+    private func forwards(_ step: Int) -> Bool { !route.steps[step].onward.isEmpty }
 
     /// The step that the buffer held before must be attended to and, if it goes on, sent.
     private func bufferIsFree(for step: Int) -> Bool {

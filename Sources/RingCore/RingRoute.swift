@@ -1,10 +1,10 @@
 // Who needs which keys and values, and from whom it gets them. Every rank works this out for itself, from the plan and the mask that
 // all know, so that nothing is said about it on the wire.
 //
-// The KV blocks of a chunk of which some active query of a rank sees something are what the rank needs of it: runs of blocks. It attends
-// to the shard of rank - s at step s. The rank before it was there one step earlier: what that one needed too it passes on, the rest the
+// The KV blocks of a chunk of which some active query of a rank sees something are what the rank needs of it: runs of blocks. In which
+// order it attends to shards the tour says, and who was there before it: what that one needed too it passes on, the rest the
 // owner gives itself. So each needed block comes exactly once, nobody carries what it does not need, and a rank serves at
-// most one other at a step: step s of rank owner + s. Docs/MATH.md has the proof that this ends.
+// most one other at a step. Docs/MATH.md has the proof that this ends.
 
 /// A run of KV blocks of one chunk of an owner.
 public struct BlockRun: Hashable, Sendable {
@@ -41,6 +41,14 @@ public struct RingRoute: Hashable, Sendable {
         public init(peer: Rank, runs: [BlockRun]) { (self.peer, self.runs) = (peer, runs) }
     }
 
+    /// What goes on from a rank to one that attends to it later.
+    public struct Onward: Hashable, Sendable {
+        /// To whom, and what.
+        public let transfer: Transfer
+        /// The receiver's step at which it attends to it.
+        public let step: Int
+    }
+
     /// One step of the rank's trip.
     public struct Step: Hashable, Sendable {
         /// Counted from zero; step 0 is the rank's own shard.
@@ -49,10 +57,10 @@ public struct RingRoute: Hashable, Sendable {
         public let kvOwner: Rank
         /// What of them is attended to, in order of chunk; in the receive buffer they lie one after another.
         public let needed: [BlockRun]
-        /// Where they come from: nobody, the previous rank, the owner, or those two in this order.
+        /// Where they come from: nobody, one who attends to them before, the owner, or those two in this order.
         public let receives: [Transfer]
-        /// What goes on from here to the next rank, which attends to it at its next step.
-        public let forward: [BlockRun]
+        /// What goes on from here: to the next rank, to another group, to both in this order or to nobody.
+        public let onward: [Onward]
         /// Own blocks for the rank that attends to them at the step of this number.
         public let serve: Transfer?
 
@@ -72,40 +80,52 @@ public struct RingRoute: Hashable, Sendable {
 
     /// The rank whose part this is.
     public let rank: Rank
+    /// The order of steps.
+    public let tour: RingTour
     /// Ranks in the ring.
-    public let world: WorldSize
+    public var world: WorldSize { tour.world }
     /// As many as ranks.
     public let steps: [Step]
 
-    /// The part of `rank` under `plan` and `mask`. `active` says, by rank and place in its shard, which chunks have queries; `nil` is
-    /// all. O(ranks x chunks of a rank squared).
+    /// The part of `rank` under `plan`, in the order of its tour, and `mask`. `active` says, by rank and place in its shard, which chunks
+    /// have queries; `nil` is all. O(ranks x chunks of a rank squared).
     public init(for rank: Rank, under plan: ShardPlan, _ mask: Mask, active: [[Bool]]? = nil) {
         let needs = Needs(plan: plan, mask: mask, active: active)
-        let (world, count) = (plan.world, plan.world.count)
-        let (next, previous) = (world.next(after: rank), world.previous(before: rank))
+        let tour = plan.tour
         self.rank = rank
-        self.world = world
-        steps = (0..<count).map { index in
-            let owner = world.kvOwner(for: rank, atStep: index)
+        self.tour = tour
+        steps = (0..<plan.world.count).map { index in
+            let owner = tour.kvOwner(for: rank, atStep: index)
             let mine = needs.runs(of: owner, for: rank)
-            if index == 0 {
-                return Step(index: 0, kvOwner: rank, needed: mine, receives: [], forward: [], serve: nil)
+            let onward = tour.takers(of: rank, atStep: index).compactMap { taker -> Onward? in
+                // What is a rank's own it serves.
+                let runs = owner == rank ? [] : Needs.covered(needs.runs(of: owner, for: taker.rank), by: mine)
+                return runs.isEmpty ? nil : Onward(transfer: Transfer(peer: taker.rank, runs: runs), step: taker.step)
             }
-            let before = previous == owner ? [] : needs.runs(of: owner, for: previous)
-            let after = next == owner ? [] : needs.runs(of: owner, for: next)
-            let served = Rank((rank.index + index) % count)
-            let theirs = needs.runs(of: rank, for: served)
-            let servedBefore = index == 1 ? [] : needs.runs(of: rank, for: world.previous(before: served))
+            guard let source = tour.source(for: rank, atStep: index) else {
+                return Step(index: 0, kvOwner: rank, needed: mine, receives: [], onward: [], serve: nil)
+            }
+            let before = source.rank == owner ? [] : needs.runs(of: owner, for: source.rank)
             let passedOn = Needs.covered(mine, by: before)
             let receives = [
-                Transfer(peer: previous, runs: passedOn),
+                Transfer(peer: source.rank, runs: passedOn),
                 Transfer(peer: owner, runs: mine.filter { !passedOn.contains($0) }),
             ]
-            let direct = theirs.filter { !Needs.covered(theirs, by: servedBefore).contains($0) }
+            let direct = Self.direct(from: rank, atStep: index, tour, needs)
             return Step(
-                index: index, kvOwner: owner, needed: mine, receives: receives.filter { !$0.runs.isEmpty },
-                forward: Needs.covered(after, by: mine), serve: direct.isEmpty ? nil : Transfer(peer: served, runs: direct))
+                index: index, kvOwner: owner, needed: mine, receives: receives.filter { !$0.runs.isEmpty }, onward: onward,
+                serve: direct.runs.isEmpty ? nil : direct)
         }
+    }
+
+    /// What `rank` gives of its own to the one who attends to it at its step `index`: what that one's source cannot pass on.
+    private static func direct(from rank: Rank, atStep index: Int, _ tour: RingTour, _ needs: Needs) -> Transfer {
+        let served = tour.reader(of: rank, atStep: index)
+        let theirs = needs.runs(of: rank, for: served)
+        var source = tour.source(for: served, atStep: index)?.rank
+        if source == rank { source = nil }
+        let held = source.map { Needs.covered(theirs, by: needs.runs(of: rank, for: $0)) } ?? []
+        return Transfer(peer: served, runs: theirs.filter { !held.contains($0) })
     }
 }
 

@@ -33,6 +33,8 @@ public struct ShardPlan: Hashable, Sendable {
     public let tokens: Int
     /// Number of ranks.
     public let world: WorldSize
+    /// In which order ranks attend to each other's shards: one ring, unless somebody knows of groups.
+    public var tour: RingTour
     /// For each rank its chunks, sorted, disjoint, none empty.
     private let owned: [[Chunk]]
     /// For each rank the layers that each of its chunks has been through; empty where none has.
@@ -45,6 +47,7 @@ public struct ShardPlan: Hashable, Sendable {
         self.layout = layout
         self.tokens = tokens
         self.world = world
+        tour = RingTour(world)
         through = []
         let runs = layout == .zigzag ? 2 * world.count : world.count
         let edges = Self.edges(tokens: tokens, runs: runs)
@@ -72,6 +75,7 @@ public struct ShardPlan: Hashable, Sendable {
         layout = nil
         self.tokens = tokens
         world = WorldSize(shares.count)
+        tour = RingTour(world)
         through = shares.map { $0.map(\.layers) }
         owned = shares.map { $0.map { Chunk(start: $0.start, length: $0.length) } }
     }

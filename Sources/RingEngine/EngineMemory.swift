@@ -39,7 +39,7 @@ public struct EngineShape: Sendable {
     /// Bytes that `rank`'s engine maps: KV of all layers, receive buffers of one layer.
     public func byteCount(of rank: Rank) -> Int {
         let own = KVStore.byteCount(layout: layout, layers: layers, shard: ShardBlocks(of: rank, under: plan), growthBlocks: growthBlocks)
-        return own + min(plan.world.count - 1, 2) * largestShardBytes
+        return own + plan.tour.buffersMax * largestShardBytes
     }
 
     var largestShardBytes: Int {
@@ -69,7 +69,7 @@ public struct EngineMemory: Sendable {
         var (buffers, regions): ([ByteRegion], [RegionKey]) = ([], [])
         var scratch: [AttentionScratch] = []
         do throws(KernelError) {
-            for _ in 0..<min(shape.plan.world.count - 1, 2) { buffers.append(try .allocate(byteCount: max(shape.largestShardBytes, 64))) }
+            for _ in 0..<shape.plan.tour.buffersMax { buffers.append(try .allocate(byteCount: max(shape.largestShardBytes, 64))) }
             for _ in 0..<threads { scratch.append(try AttentionScratch()) }
         } catch { throw .memory(error) }
         do throws(TransportError) {

@@ -40,7 +40,7 @@ struct PassTraffic {
     var backlog: [Order] = []
     /// What of the backlog could not be posted, while it is gone through.
     var held: [Order] = []
-    /// By the receiver's step.
+    /// By the receiver's step; of what is passed on, by the step at which this rank attends to it.
     var receivesLeft: [Int], forwardsLeft: [Int], servesLeft: [Int]
     var bytesSent = 0, bytesReceived = 0
 
@@ -110,8 +110,10 @@ extension RingEngine where Wire: ~Copyable {
                 guard let transfer = run.pass.route.steps[step].serve else { preconditionFailure("nobody is served at step \(step)") }
                 run.traffic.servesLeft[step] = enqueue(.send, step, transfer, at: nil, &run)
             case .forward(let step):
-                let transfer = RingRoute.Transfer(peer: plan.world.next(after: rank), runs: run.pass.route.steps[step].forward)
-                run.traffic.forwardsLeft[step + 1] = enqueue(.send, step + 1, transfer, at: run.pass.buffer(ofStep: step), &run)
+                for onward in run.pass.route.steps[step].onward {
+                    run.traffic.forwardsLeft[step] += enqueue(
+                        .send, onward.step, onward.transfer, at: run.pass.buffer(ofStep: step), from: step, &run)
+                }
             case .attend(let step, _): run.attending = step
             case .finish: break
             case .abort(let lost):
@@ -122,12 +124,14 @@ extension RingEngine where Wire: ~Copyable {
     }
 
     /// Cuts a transfer for the receiver's step `step` into pieces and queues them; returns how many there are. Its blocks lie in a
-    /// receive buffer, or, where that is `nil`, in the rank's own store.
+    /// receive buffer, where those of this rank's step `origin` are (its step `step`, if nothing is said), or, where the buffer is `nil`,
+    /// in the rank's own store.
     private func enqueue(
-        _ direction: PassTraffic.Direction, _ step: Int, _ transfer: RingRoute.Transfer, at buffer: Int?, _ run: inout PassRun
+        _ direction: PassTraffic.Direction, _ step: Int, _ transfer: RingRoute.Transfer, at buffer: Int?, from origin: Int? = nil,
+        _ run: inout PassRun
     ) -> Int {
         var piece = 0
-        let held = run.pass.route.steps[direction == .receive ? step : step - 1]
+        let held = run.pass.route.steps[origin ?? step]
         for part in transfer.runs {
             let region = buffer.map { receiveRegions[$0] } ?? store.region
             let first = buffer == nil ? shard.runs[part.chunk].firstBlock + part.blocks.lowerBound : held.firstBlock(of: part)
@@ -202,13 +206,15 @@ extension RingEngine where Wire: ~Copyable {
         return true
     }
 
-    /// A rank serves the next one at step 1 only; what goes there for a later step is passed on.
+    /// The tag names the receiver's step: what the receiver attends to there is the rank's own, or else was passed on.
     private mutating func noteSent(_ completion: Completion, _ run: inout PassRun) throws(EngineError) {
-        let step = completion.tag.step
+        let (step, tour) = (completion.tag.step, run.pass.route.tour)
         run.watch.completed(.send, step: step, piece: completion.tag.piece, peer: completion.peer)
-        if step > 1, completion.peer == plan.world.next(after: rank) {
-            run.traffic.forwardsLeft[step] -= 1
-            if run.traffic.forwardsLeft[step] == 0 { try handle(.forwarded(step: step - 1), &run) }
+        let owner = tour.kvOwner(for: completion.peer, atStep: step)
+        if owner != rank {
+            let origin = tour.step(of: rank, attendingTo: owner)
+            run.traffic.forwardsLeft[origin] -= 1
+            if run.traffic.forwardsLeft[origin] == 0 { try handle(.forwarded(step: origin), &run) }
         } else {
             run.traffic.servesLeft[step] -= 1
             if run.traffic.servesLeft[step] == 0 { try handle(.served(step: step), &run) }

@@ -8,6 +8,7 @@ extension SimulatedEngine {
         pass = RingPass(along: RingRoute(for: Rank(rank), under: plan, mask, active: plan.active(inLayer: layer)))
         partials = Array(repeating: Partial(), count: history.count)
         posted = []
+        onwardLeft = Array(repeating: 0, count: world)
         turn(.begin, &random, &effects)
     }
 
@@ -30,16 +31,21 @@ extension SimulatedEngine {
     /// What this rank sends for step `step` of `receiver` in the present layer.
     func block(step: Int, layer: Int, for receiver: Int) -> Block? {
         guard phase == .ring, layer == self.layer else { return nil }
-        if isOnward(step, to: receiver) {
-            let there = held(step: step - 1)
+        if let origin = onward(step, to: receiver) {
+            let there = held(step: origin)
+            let runs = pass.route.steps[origin].onward.first { $0.transfer.peer.index == receiver }?.transfer.runs
             // A real engine that looks into the wrong buffer sends what lies there.
-            return there?.cut(to: pass.route.steps[step - 1].forward) ?? (mutation == .wrongBuffer ? there : nil)
+            return there?.cut(to: runs ?? []) ?? (mutation == .wrongBuffer ? there : nil)
         }
         return pass.route.steps[step].serve.flatMap { ownBlock.cut(to: $0.runs) }
     }
 
-    /// A rank serves the next one at step 1 only; what goes there for a later step is passed on.
-    func isOnward(_ step: Int, to peer: Int) -> Bool { step > 1 && peer == (rank + 1) % world }
+    /// The own step at which was attended to what goes on to a peer's step; nil where it is the rank's own.
+    func onward(_ step: Int, to peer: Int) -> Int? {
+        let (tour, own) = (pass.route.tour, Rank(rank))
+        let owner = tour.kvOwner(for: Rank(peer), atStep: step)
+        return owner == own ? nil : tour.step(of: own, attendingTo: owner)
+    }
 
     mutating func turn(_ event: RingPass.Event, _ random: inout SplitMix64, _ effects: inout [Effect]) {
         var directives: [RingPass.Directive] = []
@@ -53,7 +59,11 @@ extension SimulatedEngine {
             case .serve(let step):
                 guard let peer = pass.route.steps[step].serve?.peer.index else { preconditionFailure("nobody is served at step \(step)") }
                 effects.append(.send(.offer(layer: layer, step: step), to: peer))
-            case .forward(let step): effects.append(.send(.offer(layer: layer, step: step + 1), to: (rank + 1) % world))
+            case .forward(let step):
+                for onward in pass.route.steps[step].onward {
+                    onwardLeft[step] += 1
+                    effects.append(.send(.offer(layer: layer, step: onward.step), to: onward.transfer.peer.index))
+                }
             case .attend(let step, _):
                 attending = step
                 begin(&random, &effects)

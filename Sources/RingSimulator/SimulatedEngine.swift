@@ -81,7 +81,9 @@ struct SimulatedEngine: Sendable {
     /// Rows of answer tokens that it keeps, by layer.
     var growth: [[(position: Int, row: UInt64)]]
     var partials: [Partial] = []
-    var buffers: [Block?] = [nil, nil]
+    var buffers: [Block?]
+    /// By own step, sends onward that are not acknowledged.
+    var onwardLeft: [Int]
     /// Offers of other ranks that have not been taken, by own step.
     var offers: [(layer: Int, step: Int, sender: Int)] = []
     /// Receives of the present layer that are posted, one a sender.
@@ -127,6 +129,8 @@ struct SimulatedEngine: Sendable {
             preconditionFailure("an assignment of \(assignment.tokens) tokens")
         }
         (self.plan, self.mask) = (plan, mask)
+        buffers = Array(repeating: nil, count: plan.tour.buffersMax)
+        onwardLeft = Array(repeating: 0, count: assignment.world)
         met = (0..<assignment.world).map { $0 == assignment.rank }
         pass = RingPass(along: RingRoute(for: Rank(assignment.rank), under: plan, mask))
         growth = Array(repeating: [], count: layers)
@@ -221,7 +225,12 @@ struct SimulatedEngine: Sendable {
             pull(&effects)
         case .taken(let layer, let step):
             guard phase == .ring, layer == self.layer else { return }
-            turn(isOnward(step, to: sender) ? .forwarded(step: step - 1) : .served(step: step), &random, &effects)
+            guard let origin = onward(step, to: sender) else {
+                turn(.served(step: step), &random, &effects)
+                return
+            }
+            onwardLeft[origin] -= 1
+            if onwardLeft[origin] == 0 { turn(.forwarded(step: origin), &random, &effects) }
         case .query:
             guard phase == .decode else {
                 waiting.append(.frame(frame, from: sender))

@@ -50,12 +50,17 @@ struct WorkerCommand: AsyncParsableCommand {
             "How fast a compute thread of this worker is, compared with those of others (default: its GFLOP/s in attention, measured now). "
                 + "Shards are as wide as their workers are fast.", valueName: "number"))
     var speed: Double?
+    @Option(
+        help: ArgumentHelp(
+            "Its rack, or whatever else stands behind one slow link. Workers of a rack follow on one another in a ring.", valueName: "name"))
+    var rack: String?
     @OptionGroup var log: LogOptions
     @Flag(help: ArgumentHelp("Read a cluster's token from stdin, and end when stdin does.", visibility: .private))
     var tokenStdin = false
 
     mutating func validate() throws {
         if let speed, !(speed > 0 && speed.isFinite) { throw ValidationError("--speed is a number above 0, got \(speed)") }
+        if let rack, rack.isEmpty || rack.utf8.count > 128 { throw ValidationError("--rack is a name of 1 to 128 bytes") }
         guard grace >= 0, grace <= 86_400 else { throw ValidationError("--grace is 0 to 86400 seconds, got \(grace)") }
     }
 
@@ -174,6 +179,7 @@ struct WorkerCommand: AsyncParsableCommand {
         // The children of one process share a machine, and with it a speed.
         registration.speedIsTold = speed != nil ? true : nil
         registration.speed = try speed ?? (tokenStdin ? nil : measuredSpeed(kernels, facts))
+        registration.rack = rack ?? ProcessInfo.processInfo.environment["RINGMASTER_RACK"].flatMap { $0.isEmpty ? nil : $0 }
         return registration
     }
 

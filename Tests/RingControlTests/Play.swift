@@ -30,7 +30,8 @@ struct Play {
 
     mutating func join(
         _ name: String, at seconds: Double = 0, machine host: String = "m", cpus: Int = 4, version: String = "1",
-        instance: String = "", attempt: Int? = nil, speed: Double? = nil, speedIsTold: Bool? = nil, memoryBytes: Int = 1 << 30
+        instance: String = "", attempt: Int? = nil, speed: Double? = nil, speedIsTold: Bool? = nil, memoryBytes: Int = 1 << 30,
+        rack: String? = nil
     ) {
         tickets += 1
         var registration = WorkerRegistration(
@@ -38,6 +39,7 @@ struct Play {
             dataPort: 9000 + Int(tickets), version: version, instance: instance)
         registration.attempt = attempt
         (registration.speed, registration.speedIsTold) = (speed, speedIsTold)
+        registration.rack = rack
         tell(.workerJoined(registration, Ticket(tickets)), "join \(name)", at: seconds)
         for case .welcome(_, let id) in directives { workers[name] = id }
     }

@@ -23,6 +23,8 @@ private struct SimulatedRing {
     var expecting: [Set<[Int]>], offered: [Set<[Int]>]
     var finished: [Bool]
     var sendsOut: [Int]
+    /// By rank and step, sends onward that are not acknowledged.
+    var onwardLeft: [[Int]]
     var pending: [Pending] = []
 
     init(_ plan: ShardPlan, _ mask: Mask, layer: Int) {
@@ -30,7 +32,8 @@ private struct SimulatedRing {
         let count = plan.world.count
         passes = plan.world.ranks.map { RingPass(along: RingRoute(for: $0, under: plan, mask, active: plan.active(inLayer: layer))) }
         attendedOwners = Array(repeating: [], count: count)
-        buffers = Array(repeating: [nil, nil], count: count)
+        buffers = Array(repeating: Array(repeating: nil, count: plan.tour.buffersMax), count: count)
+        onwardLeft = Array(repeating: Array(repeating: 0, count: count), count: count)
         (expecting, offered) = (Array(repeating: [], count: count), Array(repeating: [], count: count))
         finished = Array(repeating: false, count: count)
         sendsOut = Array(repeating: 0, count: count)
@@ -52,7 +55,7 @@ private struct SimulatedRing {
 
     private mutating func offer(from rank: Int, to peer: Rank, step: Int) {
         sendsOut[rank] += 1
-        #expect(sendsOut[rank] <= RingPass.servesMax + 3, "rank \(rank) has \(sendsOut[rank]) sends under way")
+        #expect(sendsOut[rank] <= RingPass.servesMax + (plan.tour.isGrouped ? 7 : 3), "rank \(rank) has \(sendsOut[rank]) sends under way")
         offered[peer.index].insert([step, rank])
         meet(peer.index, step, rank)
     }
@@ -69,7 +72,11 @@ private struct SimulatedRing {
                     meet(rank, step, transfer.peer.index)
                 }
             case .serve(let step): offer(from: rank, to: try #require(self.step(step, of: rank).serve?.peer), step: step)
-            case .forward(let step): offer(from: rank, to: plan.world.next(after: Rank(rank)), step: step + 1)
+            case .forward(let step):
+                for onward in self.step(step, of: rank).onward {
+                    onwardLeft[rank][step] += 1
+                    offer(from: rank, to: onward.transfer.peer, step: onward.step)
+                }
             case .attend(let step, let owner):
                 #expect(owner == self.step(step, of: rank).kvOwner)
                 pending.append(.attend(rank, step: step))
@@ -98,8 +105,9 @@ private struct SimulatedRing {
         let transfer = try #require(self.step(step, of: receiver).receives.first { $0.peer.index == sender })
         let owner = self.step(step, of: receiver).kvOwner
         if owner.index != sender {
-            let source = held(sender, step - 1)
-            #expect(source?.owner == owner, "\(story): rank \(sender) reused a buffer before its send of step \(step - 1) was done")
+            let origin = plan.tour.step(of: Rank(sender), attendingTo: owner)
+            let source = held(sender, origin)
+            #expect(source?.owner == owner, "\(story): rank \(sender) reused a buffer before its send of step \(origin) was done")
             for run in transfer.runs {
                 let there = source?.runs.filter { $0.chunk == run.chunk }.map { $0.blocks.clamped(to: run.blocks) } ?? []
                 #expect(there.contains(run.blocks), "\(story): rank \(sender) has no \(run) to pass on")
@@ -115,8 +123,11 @@ private struct SimulatedRing {
 
     mutating func acknowledge(_ sender: Int, _ step: Int, to receiver: Int) throws {
         sendsOut[sender] -= 1
-        let isOnward = step > 1 && receiver == plan.world.next(after: Rank(sender)).index
-        try apply(isOnward ? .forwarded(step: step - 1) : .served(step: step), to: sender)
+        let owner = self.step(step, of: receiver).kvOwner
+        guard owner.index != sender else { return try apply(.served(step: step), to: sender) }
+        let origin = plan.tour.step(of: Rank(sender), attendingTo: owner)
+        onwardLeft[sender][origin] -= 1
+        if onwardLeft[sender][origin] == 0 { try apply(.forwarded(step: origin), to: sender) }
     }
 }
 
@@ -166,7 +177,8 @@ struct RingPassTests {
             var generator = SeededGenerator(seed: seed)
             let tokens = Int.random(in: 1...2000, using: &generator)
             let test = try MaskCase(tokens: tokens, using: &generator)
-            let plan = try ShardPlan.random(tokens: tokens, world: Int.random(in: 1...12, using: &generator), using: &generator)
+            var plan = try ShardPlan.random(tokens: tokens, world: Int.random(in: 1...12, using: &generator), using: &generator)
+            plan.tour = .random(plan.world, using: &generator)
             _ = try run(plan, test.mask, layer: Int(seed % 2), using: &generator, "seed \(seed): \(plan.world) ranks, \(test)")
         }
     }

@@ -35,17 +35,18 @@ struct RingRouteTests {
                 #expect(coming == (step.index == 0 ? [] : step.needed), "\(story): \(rank) step \(step.index)")
                 for transfer in step.receives {
                     let sender = routes[transfer.peer.index]
-                    let sending =
-                        transfer.peer == step.kvOwner ? sender.steps[step.index].serve?.runs : sender.steps[step.index - 1].forward
+                    let origin = plan.tour.source(for: rank, atStep: step.index)?.step ?? 0
+                    let onward = sender.steps[origin].onward.first { $0.transfer.peer == rank && $0.step == step.index }
+                    let sending = transfer.peer == step.kvOwner ? sender.steps[step.index].serve?.runs : onward?.transfer.runs
                     #expect(sending == transfer.runs && transfer.peer != rank, "\(story): \(rank) step \(step.index)")
                     received += transfer.runs.reduce(0) { $0 + $1.blocks.count }
                 }
                 // Who passes something on has it.
-                for run in step.forward {
+                for run in step.onward.flatMap(\.transfer.runs) {
                     let held = step.needed.filter { $0.chunk == run.chunk }.map { $0.blocks.clamped(to: run.blocks) }
                     #expect(held.contains(run.blocks), "\(story): \(rank) step \(step.index)")
                 }
-                sent += (step.forward + (step.serve?.runs ?? [])).reduce(0) { $0 + $1.blocks.count }
+                sent += (step.onward.flatMap(\.transfer.runs) + (step.serve?.runs ?? [])).reduce(0) { $0 + $1.blocks.count }
             }
         }
         #expect(sent == received, "\(story): \(sent) blocks sent, \(received) received")
@@ -59,7 +60,8 @@ struct RingRouteTests {
             let tokens = Int.random(in: 1...(large ? 900 : 130), using: &generator)
             let world = Int.random(in: 1...9, using: &generator)
             let test = try MaskCase(tokens: tokens, using: &generator)
-            let plan = try ShardPlan.random(tokens: tokens, world: world, using: &generator)
+            var plan = try ShardPlan.random(tokens: tokens, world: world, using: &generator)
+            plan.tour = .random(plan.world, using: &generator)
             check(test, plan, layer: Int.random(in: 0...1, using: &generator), "case \(index), seed \(Self.seed): \(world) ranks, \(test)")
         }
     }
@@ -70,7 +72,8 @@ struct RingRouteTests {
         for index in 0..<2000 {
             let tokens = Int.random(in: 1...700, using: &generator)
             let test = try MaskCase(tokens: tokens, using: &generator)
-            let plan = try ShardPlan.random(tokens: tokens, world: Int.random(in: 1...9, using: &generator), using: &generator)
+            var plan = try ShardPlan.random(tokens: tokens, world: Int.random(in: 1...9, using: &generator), using: &generator)
+            plan.tour = .random(plan.world, using: &generator)
             var (ofRoutes, ofPlan) = (0, 0)
             for rank in plan.world.ranks {
                 for step in RingRoute(for: rank, under: plan, test.mask).steps {

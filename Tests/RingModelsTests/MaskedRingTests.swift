@@ -8,14 +8,16 @@ import Testing
 
 /// A mask, who owns what, and what the numbers of both mean in the plainest words.
 private struct MaskedCase: CustomStringConvertible {
-    let mask: Mask, plan: ShardPlan, element: ElementType, shape: AttentionSource.Shape
+    let mask: Mask
+    private(set) var plan: ShardPlan
+    let element: ElementType, shape: AttentionSource.Shape
     private let starts: [Int], ends: [Int]
 
     var description: String { "\(shape), \(mask.rule), documents \(mask.documents ?? []), \(plan)" }
 
     init(index: Int, using generator: inout SeededGenerator) throws {
         let tokens = Int.random(in: 1...(index % 20 == 0 ? 1500 : 260), using: &generator)
-        let world = Int.random(in: 1...5, using: &generator)
+        let world = Int.random(in: 1...6, using: &generator)
         var edges = [0, tokens]
         if Bool.random(using: &generator) {
             edges += (0..<Int.random(in: 0...9, using: &generator)).map { _ in Int.random(in: 0...tokens, using: &generator) }
@@ -29,6 +31,9 @@ private struct MaskedCase: CustomStringConvertible {
         ]
         mask = try Mask(rules[index % rules.count], documents: lengths.count > 1 ? lengths : nil, tokens: tokens)
         plan = try Self.dealt(mask, tokens: tokens, world: world, kind: index % 4, using: &generator)
+        // Ranks in groups of every size that fits.
+        let sizes = (1...world).filter { world % $0 == 0 }
+        plan.tour = RingTour(plan.world, groupSize: sizes[index % sizes.count]) ?? RingTour(plan.world)
         element = index % 3 == 0 ? .bf16 : .f32
         let dim = [32, 64, 128][index % 3]
         shape = AttentionSource.Shape(
