@@ -131,7 +131,9 @@ static void attend_tile(amx_walk *walk) {
     if (any.first >= any.end) return;
     load_tile(walk);
     // Before its first strip: `advance` moves it there.
-    meeting block = {.tile = any.first / RING_BLOCK_TOKENS * RING_BLOCK_TOKENS - walk->key_tile, .row = walk->rows};
+    // Weights that wait together shrink together, so that where a key tile begins can show in a row's last bits.
+    const int64_t grid = walk->call->alone ? walk->key_tile : RING_BLOCK_TOKENS;
+    meeting block = {.tile = any.first / grid * grid - walk->key_tile, .row = walk->rows};
     int more = advance(walk, &block, any.end);
     push_scores(walk, &block);
     finish_jobs(walk);
@@ -153,13 +155,13 @@ static void attend_tile(amx_walk *walk) {
 }
 
 // Whether tiles serve the call. Heads of bf16 and int8 must fill tiles; those of f32 are filled up, which must not cost too much. Few rows
-// do not pay for pages being cut or widened.
+// do not pay for pages being cut or widened, but where rows are to be as if they were alone their number cannot choose.
 static int fits_tiles(const ring_attention_call *call) {
     const int fills = call->head_dim % DEPTH == 0 && call->value_dim % WIDTH == 0;
     if (call->element == RING_ELEMENT_BF16) return fills;
-    if (call->element == RING_ELEMENT_INT8) return fills && call->rows > RING_TILE_ROWS;
+    if (call->element == RING_ELEMENT_INT8) return fills && (call->alone || call->rows > RING_TILE_ROWS);
     const int32_t filled = (call->head_dim + 31) / 32 * 32 + (call->value_dim + 15) / 16 * 16;
-    return call->rows >= STRIP && 2 * filled <= 3 * (call->head_dim + call->value_dim);
+    return (call->alone || call->rows >= STRIP) && 2 * filled <= 3 * (call->head_dim + call->value_dim);
 }
 
 static void attend(const ring_attention_call *call, int fine) {

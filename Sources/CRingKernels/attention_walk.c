@@ -139,8 +139,9 @@ static void walk_keys(const ring_attention_call *call, const ring_tile_steps *st
     for (int64_t first = row; first < end; first += RING_STRIP, packed += QUERY_STRIP_BYTES)
         steps->pack_queries(call->q + first * call->q_stride, call->q_stride, (int32_t)min64(RING_STRIP, end - first),
                             call->head_dim, packed);
-    const int64_t start = seen.first / RING_BLOCK_TOKENS * RING_BLOCK_TOKENS;
-    for (int64_t key = start; key < seen.end; key += RING_KEY_TILE) {
+    // Where a row's maximum is looked at shows in its last bits: on a grid it is the same whatever others see.
+    const int64_t grid = call->alone ? RING_KEY_TILE : RING_BLOCK_TOKENS;
+    for (int64_t key = seen.first / grid * grid; key < seen.end; key += RING_KEY_TILE) {
         const uint8_t *block = call->kv + key / RING_BLOCK_TOKENS * call->block_stride;
         strip->k = block + call->k_offset;
         strip->v = block + call->v_offset;

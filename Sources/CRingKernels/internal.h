@@ -111,7 +111,12 @@ void ring_gemv_packed_amx(const float *x, int64_t x_stride, int64_t rows, const 
     void ring_narrow_bf16_##isa(const float *source, int64_t count, uint16_t *out);                                    \
     void ring_gemv_##isa(const float *x, int64_t x_stride, int64_t rows, const float *weight, int64_t weight_stride,   \
                          int64_t outputs, int64_t inputs, float *out, int64_t out_stride);                             \
+    void ring_deposit_##isa(const ring_deposit_call *call);                                                            \
     void ring_normals_##isa(uint64_t seed, uint64_t tensor, uint64_t first, int64_t count, float *out);
+
+// Makes the row's window one that holds a tile with this maximum, sum and largest magnitude (bits), and adds its sum. Returns the
+// factor that turns its elements into units of `low`; 0 where nothing is to be added to them.
+double ring_bins_aim(ring_bin_row *row, int64_t *bins, int64_t value_dim, float row_max, float row_sum, uint32_t peak);
 
 RING_DECLARE_ELEMENTWISE(scalar)
 RING_DECLARE_ELEMENTWISE(avx2)
@@ -164,6 +169,20 @@ static inline uint32_t ring_bits_of_float(float value) {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
     return bits;
+}
+
+// Adds `z`, below 2^63 in units of `low`, to a pair of bins: a double below 2^51 plus 1.5 * 2^52 is that double rounded to an integer, to
+// nearest even, which stands in the bits of the sum. What is left of z after its upper part is exact.
+static inline void ring_bins_add(double z, int64_t *high, int64_t *low) {
+    const double magic = 0x1.8p52;
+    int64_t magic_bits, high_bits, low_bits;
+    const double upper = z * 0x1p-32 + magic;
+    const double lower = (z - (upper - magic) * 0x1p32) + magic;
+    memcpy(&magic_bits, &magic, sizeof magic_bits);
+    memcpy(&high_bits, &upper, sizeof high_bits);
+    memcpy(&low_bits, &lower, sizeof low_bits);
+    *high += high_bits - magic_bits;
+    *low += low_bits - magic_bits;
 }
 
 static inline float ring_widen_bf16(uint16_t value) { return ring_float_of_bits((uint32_t)value << 16); }

@@ -11,7 +11,8 @@
         .silu_multiply = ring_silu_multiply_##elementwise, .add = ring_add_##elementwise,                              \
         .add_bias = ring_add_bias_##elementwise, .widen = ring_widen_##elementwise,                                    \
         .narrow_bf16 = ring_narrow_bf16_##elementwise, .gemv = ring_gemv_##elementwise,                                \
-        .normals = ring_normals_##elementwise, .peak_f32 = f32, .peak_bf16 = bf16, __VA_ARGS__                         \
+        .normals = ring_normals_##elementwise, .deposit = ring_deposit_##elementwise,       \
+        .peak_f32 = f32, .peak_bf16 = bf16, __VA_ARGS__                         \
     }
 
 static const ring_kernel_table table_scalar =

@@ -80,7 +80,8 @@ extension Kernels {
             kv: keys.region.base.assumingMemoryBound(to: UInt8.self), block_stride: Int64(layout.blockByteCount),
             k_offset: Int64(layout.keyOffset(head: kvHead)), v_offset: Int64(layout.valueOffset(head: kvHead)), keys: Int64(keys.tokens),
             k_first: 0, head_dim: Int32(layout.headDim), value_dim: Int32(layout.valueDim), element: layout.element.code, causal: 0,
-            spans: nil, scale: scale, acc: state.accumulator.base, acc_stride: Int64(state.accumulator.stride),
+            spans: nil, alone: rowsStandAlone ? 1 : 0, scale: scale, acc: state.accumulator.base,
+            acc_stride: Int64(state.accumulator.stride),
             row_max: state.rowMax.base, row_sum: state.rowSum.base, scratch: scratch.region.base)
     }
 }

@@ -10,6 +10,9 @@ import Glibc
     public let instructionSet: InstructionSet
     /// How exactly activations meet bf16 weights.
     public var activations = Activations.exact
+    /// Whether the bits of a row's state after `attend` depend on its query, on the keys that it sees and on where among the call's keys
+    /// those stand, and on nothing else: not on the other rows, nor on how many they are and what they see.
+    public var rowsStandAlone = false
     let table: UnsafePointer<ring_kernel_table>
 
     /// The kernels of `set`; throws when this machine lacks it.

@@ -65,6 +65,9 @@ typedef struct ring_attention_call {
     int32_t causal;         // nonzero: a key is visible iff its position <= the query's
     // [rows]: what each row sees, 0 <= first, end <= keys; neither ever falls from one row to the next. NULL: `causal` says it.
     const ring_key_span *_Nullable spans;
+    // Nonzero: the bits of a row's state depend on its query, on the keys that it sees and on where in the call those stand, and not on
+    // the other rows, how many they are and what they see.
+    int32_t alone;
     float scale;            // > 0, applied to the f32 score
     float *acc;             // [rows][value_dim]
     int64_t acc_stride;     // floats
@@ -89,6 +92,29 @@ typedef struct ring_linear_call {
     int64_t out_stride;     // floats
 } ring_linear_call;
 
+// What is told of a row whose partials are summed up in bins: which window its bins stand in, and those of its sum of weights. Windows are
+// INT64_MIN until something has come.
+typedef struct ring_bin_row {
+    int64_t window, sum_window, sum_high, sum_low;
+} ring_bin_row;
+
+// The window of a row to which came what is not finite.
+#define RING_BINS_BROKEN INT64_MAX
+
+// Adds the state of `rows` rows after one tile of keys, which must have begun as (0, -inf, 0), to the rows' bins. In whatever order tiles
+// come, and by whatever table, the bins are the same.
+typedef struct ring_deposit_call {
+    const float *acc;       // [rows][value_dim]
+    int64_t acc_stride;     // floats
+    const float *row_max;   // [rows]
+    const float *row_sum;   // [rows]
+    int64_t rows;
+    int64_t value_dim;
+    int64_t *bins;          // [rows][2][value_dim]; anything where nothing has come yet
+    int64_t bins_stride;    // in units of 8 bytes
+    ring_bin_row *sums;     // [rows], see `ring_bins_reset`
+} ring_deposit_call;
+
 // Functions that differ by instruction set. Rows are `stride` floats apart.
 typedef struct ring_kernel_table {
     ring_isa isa;
@@ -96,6 +122,7 @@ typedef struct ring_kernel_table {
     // The same for the query heads of a KV head's group at one token: 1 ... RING_DECODE_ROWS rows that all see every key
     // (`causal` and `spans` are not looked at). Made to read the blocks as fast as memory gives them.
     void (*decode)(const ring_attention_call *call);
+    void (*deposit)(const ring_deposit_call *call);
 
     // out = x / sqrt(mean(x^2) + epsilon) * weight, for `groups` runs of `columns` values in each row (one run for a
     // layer norm, one for each head for q/k norms). The mean is taken in double precision. In place is allowed.
@@ -178,6 +205,15 @@ int64_t ring_merge(float *out, int64_t out_stride, float *lse, const float *othe
                    const float *other_lse, int64_t rows, int64_t value_dim);
 // Index of the first row with a value that is not finite, else -1.
 int64_t ring_first_nonfinite(const float *x, int64_t stride, int64_t rows, int64_t columns);
+
+// --- bins
+
+// Forgets what has come.
+void ring_bins_reset(ring_bin_row *sums, int64_t rows);
+// Bins -> out normalised, lse natural logarithm, each rounded once from double. A row to which nothing came gives (0, -inf).
+// Returns the index of the first row whose lse or out is not finite, else -1.
+int64_t ring_bins_finish(const int64_t *bins, int64_t bins_stride, const ring_bin_row *sums, int64_t rows, int64_t value_dim, float *out,
+                         int64_t out_stride, float *lse);
 
 // --- rotary position embedding
 
