@@ -1,6 +1,12 @@
 // Why a schedule is chosen, or not, in a sentence with the figures that decide.
 
 extension ScheduleChoice {
+    static func boundReason(isChosen: Bool) -> String {
+        isChosen
+            ? "the one whose result has the same bits on any number of workers"
+            : "merges partials in an order of ranks, so that bits depend on their number; a deterministic job does not"
+    }
+
     static func reason(
         _ estimate: ScheduleEstimate, against other: ScheduleEstimate, isChosen: Bool, _ problem: ScheduleProblem
     ) -> String {

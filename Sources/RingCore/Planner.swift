@@ -100,15 +100,19 @@ public struct ScheduleChoice: Hashable, Sendable {
     /// What the chosen one would need.
     public var best: ScheduleEstimate { candidates.first { $0.schedule == chosen } ?? candidates[0] }
 
-    /// Weighs all schedules for `problem` on ranks of these `figures`.
+    /// Weighs all schedules for `problem` on ranks of these `figures`. A deterministic problem leaves no choice.
     public init(for problem: ScheduleProblem, on figures: ScheduleFigures) {
         var candidates = [Self.passKV(problem, figures), Self.passQ(problem, figures)]
         let soonest = candidates.map(\.seconds).min() ?? 0
         // A difference below what the model can tell does not speak against the simpler one.
-        let place = candidates.firstIndex { $0.seconds <= soonest * (1 + Self.tieMargin) } ?? 0
+        let isBound = problem.plan.grain != nil
+        let place = isBound ? 0 : candidates.firstIndex { $0.seconds <= soonest * (1 + Self.tieMargin) } ?? 0
         for index in candidates.indices {
             let other = index == place ? candidates.indices.first { $0 != place } ?? place : place
-            candidates[index].reason = Self.reason(candidates[index], against: candidates[other], isChosen: index == place, problem)
+            candidates[index].reason =
+                isBound
+                ? Self.boundReason(isChosen: index == place)
+                : Self.reason(candidates[index], against: candidates[other], isChosen: index == place, problem)
         }
         self.candidates = candidates
         chosen = candidates[place].schedule

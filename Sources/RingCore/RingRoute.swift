@@ -140,8 +140,12 @@ private struct Needs {
         let queries = plan.chunks(of: rank).enumerated().filter { active?[rank.index][$0.offset] ?? true }.map(\.element)
         return plan.chunks(of: owner).enumerated().flatMap { place, chunk -> [BlockRun] in
             let seen = queries.flatMap { mask.runs(of: chunk.range, seenBy: $0.range) }
+            // With a grain, blocks come by whole tiles of it: a tile is attended to in one piece.
+            let tile = plan.grain ?? Limits.tileTokens
+            let (ofTile, ofChunk) = (tile / Limits.tileTokens, (chunk.length + Limits.tileTokens - 1) / Limits.tileTokens)
             let blocks = seen.map { seen in
-                (seen.lowerBound - chunk.start) / Limits.tileTokens..<(seen.upperBound - 1 - chunk.start) / Limits.tileTokens + 1
+                let tiles = (seen.lowerBound - chunk.start) / tile..<(seen.upperBound - 1 - chunk.start) / tile + 1
+                return tiles.lowerBound * ofTile..<min(tiles.upperBound * ofTile, ofChunk)
             }
             return Self.joined(blocks).map { BlockRun(chunk: place, of: chunk, blocks: $0) }
         }

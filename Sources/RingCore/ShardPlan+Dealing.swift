@@ -11,11 +11,13 @@ extension ShardPlan {
     static let piecesMax = 4096
 
     /// Deals `tokens` to ranks of the relative `speeds` (`nil`: all alike) so that they need about the same time for the visible pairs of
-    /// `mask`. Throws where there are no tokens, or where a speed is not positive.
-    public init(for mask: Mask, tokens: Int, over world: WorldSize, speeds: [Double]? = nil) throws(PlanError) {
+    /// `mask`, and to cut no tile of `grain` tokens. Throws where there are no tokens, or where a speed is not positive.
+    public init(
+        for mask: Mask, tokens: Int, over world: WorldSize, speeds: [Double]? = nil, grain: Int? = nil
+    ) throws(PlanError) {
         let alike = ShardPlan.alike(speeds)
         if alike, mask.isPlainCausal || mask.isFull {
-            try self.init(mask.isFull ? .contiguous : .zigzag, tokens: tokens, over: world)
+            try self.init(mask.isFull ? .contiguous : .zigzag, tokens: tokens, over: world, grain: grain)
             return
         }
         guard tokens >= 1, tokens <= Limits.tokens else { throw .tokens(tokens) }
@@ -28,18 +30,18 @@ extension ShardPlan {
         /// Keeps the better one, and says whether it is good enough.
         func settles(_ chunks: [[Chunk]]) throws(PlanError) -> Bool {
             let table = chunks.map { $0.map { Share(start: $0.start, length: $0.length, layers: 0) } }
-            let plan = try ShardPlan(shares: table, tokens: tokens)
+            let plan = try ShardPlan(shares: table, tokens: tokens, grain: grain)
             let excess = max(
                 plan.imbalance(under: mask, speeds: speeds) - Self.imbalanceMax, plan.tokenImbalance(speeds) - Self.tokenImbalanceMax)
             if best.map({ excess < $0.excess }) ?? true { best = (plan, excess) }
             return excess <= 0
         }
-        for layout in layouts where try settles(Self.cut(tokens, layout, by: speeds)) { break }
+        for layout in layouts where try settles(Self.cut(tokens, layout, by: speeds, grain)) { break }
         if !mask.isFull, !mask.isPlainCausal, best.map({ $0.excess > 0 }) ?? true {
             // Few large pieces move less than many small ones.
             var piecesPerRank = 4
             while piecesPerRank <= 64, piecesPerRank == 4 || piecesPerRank * world.count <= Self.piecesMax {
-                let pieces = mask.pieces(of: tokens, atMost: max(1, tokens / (piecesPerRank * world.count)))
+                let pieces = mask.pieces(of: tokens, atMost: max(1, tokens / (piecesPerRank * world.count)), grain)
                 if try settles(Self.deal(pieces, of: tokens, under: mask, by: speeds)) { break }
                 piecesPerRank *= 2
             }
@@ -90,10 +92,10 @@ extension ShardPlan {
     }
 
     /// The runs of a layout, as wide as their ranks are fast: contiguous, or a low and a high run each that mirror one another.
-    private static func cut(_ tokens: Int, _ layout: Layout, by speeds: [Double]) -> [[Chunk]] {
+    private static func cut(_ tokens: Int, _ layout: Layout, by speeds: [Double], _ grain: Int?) -> [[Chunk]] {
         let widths = layout == .zigzag ? speeds + speeds.reversed() : speeds
         let (whole, narrowest) = (widths.reduce(0, +), widths.min() ?? 1)
-        let tile = Double(tokens) * narrowest / whole >= Double(Limits.tileTokens) ? Limits.tileTokens : 1
+        let tile = grain ?? (Double(tokens) * narrowest / whole >= Double(Limits.tileTokens) ? Limits.tileTokens : 1)
         var (edges, sum): ([Int], Double) = ([0], 0)
         for width in widths.dropLast() {
             sum += width
@@ -145,8 +147,13 @@ extension ShardPlan {
 
 extension Mask {
     /// A context of `tokens` cut into pieces of at most `size` tokens: whole documents where they are small, parts of one document, on
-    /// the grid of tiles from its start, where it is not.
-    func pieces(of tokens: Int, atMost size: Int) -> [Range<Int>] {
+    /// the grid of tiles from its start, where it is not. With a `grain`, whole tiles of that, wherever documents begin.
+    func pieces(of tokens: Int, atMost size: Int, _ grain: Int? = nil) -> [Range<Int>] {
+        if let grain {
+            return stride(from: 0, to: tokens, by: max(grain, size / grain * grain)).map {
+                $0..<min(tokens, $0 + max(grain, size / grain * grain))
+            }
+        }
         var (pieces, first): ([Range<Int>], Int) = ([], 0)
         for (start, end) in zip(edges ?? [0], (edges ?? [0, tokens]).dropFirst()) {
             if end - first <= size { continue }

@@ -35,30 +35,33 @@ public struct ShardPlan: Hashable, Sendable {
     public let world: WorldSize
     /// In which order ranks attend to each other's shards: one ring, unless somebody knows of groups.
     public var tour: RingTour
+    /// Tokens of the tiles that no edge cuts, where results must not depend on the plan (ShardPlan+Grain.swift); `nil` where they may.
+    public let grain: Int?
     /// For each rank its chunks, sorted, disjoint, none empty.
     private let owned: [[Chunk]]
     /// For each rank the layers that each of its chunks has been through; empty where none has.
     private let through: [[Int]]
 
     /// Deals `tokens` to `world` ranks. Edges fall on multiples of `Limits.tileTokens` when every run is at least one
-    /// tile long, so that KV blocks of neighbouring chunks never share a tile.
-    public init(_ layout: Layout, tokens: Int, over world: WorldSize) throws(PlanError) {
+    /// tile long, so that KV blocks of neighbouring chunks never share a tile; with a `grain` they always fall on multiples of it.
+    public init(_ layout: Layout, tokens: Int, over world: WorldSize, grain: Int? = nil) throws(PlanError) {
         guard tokens >= 1, tokens <= Limits.tokens else { throw .tokens(tokens) }
         self.layout = layout
         self.tokens = tokens
         self.world = world
         tour = RingTour(world)
+        self.grain = grain
         through = []
         let runs = layout == .zigzag ? 2 * world.count : world.count
-        let edges = Self.edges(tokens: tokens, runs: runs)
+        let edges = Self.edges(tokens: tokens, runs: runs, grain)
         owned = (0..<world.count).map { rank in
             let places = layout == .zigzag ? [rank, runs - 1 - rank] : [rank]
             return places.map { Chunk(start: edges[$0], length: edges[$0 + 1] - edges[$0]) }.filter { !$0.isEmpty }
         }
     }
 
-    /// The plan of a table of shares, by rank and in order of position, which must deal every token once.
-    public init(shares: [[Share]], tokens: Int) throws(PlanError) {
+    /// The plan of a table of shares, by rank and in order of position, which must deal every token once and cut no tile of `grain` tokens.
+    public init(shares: [[Share]], tokens: Int, grain: Int? = nil) throws(PlanError) {
         guard tokens >= 1, tokens <= Limits.tokens else { throw .tokens(tokens) }
         guard (1...Limits.ranks).contains(shares.count) else { throw .shares("it has \(shares.count) ranks") }
         var end = 0
@@ -66,6 +69,7 @@ public struct ShardPlan: Hashable, Sendable {
             guard share.start == end, share.length > 0, share.length <= tokens - end else {
                 throw .shares("\(share.length) tokens at \(share.start) follow on \(end)")
             }
+            if let grain, share.start % grain != 0 { throw .shares("\(share.start) is inside a tile of \(grain) tokens") }
             end = share.end
         }
         guard end == tokens else { throw .shares("it ends at \(end) of \(tokens)") }
@@ -76,18 +80,19 @@ public struct ShardPlan: Hashable, Sendable {
         self.tokens = tokens
         world = WorldSize(shares.count)
         tour = RingTour(world)
+        self.grain = grain
         through = shares.map { $0.map(\.layers) }
         owned = shares.map { $0.map { Chunk(start: $0.start, length: $0.length) } }
     }
 
     /// The `runs + 1` edges of runs that differ by at most one tile (or one token, when a run is shorter than a tile).
-    private static func edges(tokens: Int, runs: Int) -> [Int] {
-        let tile = tokens / runs >= Limits.tileTokens ? Limits.tileTokens : 1
+    private static func edges(tokens: Int, runs: Int, _ grain: Int?) -> [Int] {
+        let tile = grain ?? (tokens / runs >= Limits.tileTokens ? Limits.tileTokens : 1)
         return (0...runs).map { place in
             if place == runs { return tokens }
             // Multiply in 128 bits' stead: tokens <= 2^32 and runs <= 2^11 keep the product below 2^43.
             let ideal = tokens * place / runs
-            return tile == 1 ? ideal : (ideal + tile / 2) / tile * tile
+            return tile == 1 ? ideal : min((ideal + tile / 2) / tile * tile, tokens)
         }
     }
 
