@@ -55,6 +55,7 @@ public struct EngineMemory: Sendable {
     let receiveBuffers: [ByteRegion]
     let receiveRegions: [RegionKey]
     let scratch: [AttentionScratch]
+    let tileStates: [AttentionState]
     let decode: DecodeBuffers
 
     /// Maps memory for `shape` and registers it with `wire`, for a pool of `threads` threads.
@@ -67,14 +68,17 @@ public struct EngineMemory: Sendable {
             registeredWith: &wire)
         decode = try DecodeBuffers(heads: shape.heads, layout: shape.layout, world: shape.plan.world, registeredWith: &wire)
         var (buffers, regions): ([ByteRegion], [RegionKey]) = ([], [])
-        var scratch: [AttentionScratch] = []
+        var (scratch, tileStates): ([AttentionScratch], [AttentionState]) = ([], [])
         do throws(KernelError) {
             for _ in 0..<shape.plan.tour.buffersMax { buffers.append(try .allocate(byteCount: max(shape.largestShardBytes, 64))) }
             for _ in 0..<threads { scratch.append(try AttentionScratch()) }
+            for _ in 0..<threads where shape.plan.grain != nil {
+                tileStates.append(try .allocate(rows: EngineLimits.taskRows, valueDim: shape.layout.valueDim))
+            }
         } catch { throw .memory(error) }
         do throws(TransportError) {
             for buffer in buffers { regions.append(try wire.register(buffer)) }
         } catch { throw .transport(error) }
-        (receiveBuffers, receiveRegions, self.scratch) = (buffers, regions, scratch)
+        (receiveBuffers, receiveRegions, self.scratch, self.tileStates) = (buffers, regions, scratch, tileStates)
     }
 }

@@ -22,7 +22,7 @@ struct TileAttention: Sendable {
     let scale: Float
 
     func perform(into state: AttentionState, kernels: Kernels, scratch: AttentionScratch) {
-        if mask == nil, queries.rows <= KernelLimits.decodeRows {
+        if mask == nil, queries.rows <= KernelLimits.decodeRows, !kernels.rowsStandAlone {
             // Few rows are bound by the reading of the keys, whether they are heads of one token or tokens of one head.
             return kernels.decode(queries: queries, keys: keys, kvHead: kvHead, scale: scale, into: state, scratch: scratch)
         }
@@ -65,9 +65,11 @@ struct StepWork: Sendable {
     let tiles: [StepTile]
     let heads: Int
     let scale: Float
-    let kernels: Kernels
+    var kernels: Kernels
     let scratch: [AttentionScratch]
     let fault: RingFault.Action?
+    /// Where a deterministic job is summed up; `nil` for others, which go on in `input.state`.
+    var deposit: TileDeposit?
 
     var taskCount: Int { tiles.count * heads }
 
@@ -83,19 +85,31 @@ struct StepWork: Sendable {
         let tile = tiles[tiles.count - 1 - task / heads]
         let head = task % heads
         for pair in pairs[tile.pairs] {
-            // Some query of the chunk sees some of the keys; this tile may see nothing or everything.
-            let seen = input.mask.visibility(of: pair.keys, to: tile.positions)
-            if seen == .none { continue }
-            let attention = TileAttention(
-                queries: input.queries.rows(tile.rows).columns(head * blocks.layout.headDim..<(head + 1) * blocks.layout.headDim),
-                position: tile.position, keys: blocks.run(firstBlock: pair.firstBlock, tokens: pair.keys.count, at: pair.keys.lowerBound),
-                kvHead: head / (heads / blocks.layout.kvHeads), mask: seen == .all ? nil : input.mask, scale: scale)
-            let state = input.state.slice(head: head, rows: tile.rows)
-            if let fault {
-                fault.perform(attention, into: state, kernels: kernels, scratch: scratch[thread])
-            } else {
-                attention.perform(into: state, kernels: kernels, scratch: scratch[thread])
+            if let deposit {
+                self.deposit(pair, tile, head: head, thread: thread, into: deposit)
+            } else if let attention = attention(pair.keys, at: pair.firstBlock, of: tile, head: head) {
+                perform(attention, into: input.state.slice(head: head, rows: tile.rows), thread: thread)
             }
+        }
+    }
+
+    /// The attention of a tile's rows over a run of keys whose blocks begin at `firstBlock`; `nil` if they see none of them: some query of
+    /// the chunk sees some of the keys, but these may see nothing or everything.
+    func attention(_ keys: Range<Int>, at firstBlock: Int, of tile: StepTile, head: Int) -> TileAttention? {
+        let seen = input.mask.visibility(of: keys, to: tile.positions)
+        if seen == .none { return nil }
+        return TileAttention(
+            queries: input.queries.rows(tile.rows).columns(head * blocks.layout.headDim..<(head + 1) * blocks.layout.headDim),
+            position: tile.position, keys: blocks.run(firstBlock: firstBlock, tokens: keys.count, at: keys.lowerBound),
+            kvHead: head / (heads / blocks.layout.kvHeads), mask: seen == .all ? nil : input.mask, scale: scale)
+    }
+
+    /// Computes it, or does to it what a test asks for.
+    func perform(_ attention: TileAttention, into state: AttentionState, thread: Int) {
+        if let fault {
+            fault.perform(attention, into: state, kernels: kernels, scratch: scratch[thread])
+        } else {
+            attention.perform(into: state, kernels: kernels, scratch: scratch[thread])
         }
     }
 }
@@ -111,9 +125,13 @@ extension RingEngine where Wire: ~Copyable {
         let visible = visiblePairCount(of: pairs, under: input.mask) * heads
         guard visible > 0 else { return 0 }
         let blocks = step == 0 ? store.prompt(layer: run.layer) : received(step, run)
-        let work = StepWork(
+        var work = StepWork(
             input: input, blocks: blocks, pairs: pairs, tiles: tiles(of: pairs), heads: heads, scale: scale, kernels: kernels,
             scratch: scratch, fault: fault?.action(layer: run.layer, kvOwner: owner))
+        if let grain = plan.grain, let bins = input.bins {
+            work.kernels.rowsStandAlone = true
+            work.deposit = TileDeposit(grain: grain, bins: bins, states: tileStates)
+        }
         let (steps, done, all, computed, exposed) = (plan.world.count, run.pairsDone, run.pairsInAll, run.computed, run.exposed)
         try perform(work, layer: run.layer, step: step, &run) { pairs in
             progress(

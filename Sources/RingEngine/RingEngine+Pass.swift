@@ -10,6 +10,9 @@ public struct AttentionInput: Sendable {
     public var queries: FloatRows
     /// Running state, one row a token and head; reset by the pass, finished by the caller.
     public var state: HeadStates
+    /// Where a plan with a grain sums up instead, so that the result has the same bits under each of them: reset by the pass, finished
+    /// by the caller, and `state` is not touched.
+    public var bins: HeadBins?
     /// Which keys a query sees; the same on every rank.
     public var mask: Mask
     /// By rank, and place in its shard, which chunks have queries; `nil` is all. The others are only attended to.
@@ -52,6 +55,7 @@ struct PassTraffic {
 
 extension RingEngine where Wire: ~Copyable {
     /// Attends `input`'s queries to the whole ring's keys and values of `layer`, whose own blocks are in `store`.
+    /// Under a plan with a grain the result has the same bits on however many ranks and threads, in whatever order blocks come.
     /// `progress` is called on the engine thread, between its tasks.
     public mutating func attend(
         layer: Int, _ input: AttentionInput, progress: (PassProgress) -> Void = { _ in }
@@ -62,7 +66,8 @@ extension RingEngine where Wire: ~Copyable {
         run.pairsInAll = run.pairs.reduce(0) { $0 + visiblePairCount(of: $1, under: input.mask) } * heads
         run.watch.begin(steps: route.steps.count, layer: layer, rank: rank, trace: trace)
         let begun = MonotonicClock.now()
-        input.state.reset()
+        precondition((input.bins != nil) == (plan.grain != nil), "bins go with a plan whose edges lie on a grid, and no other")
+        if let bins = input.bins { bins.reset() } else { input.state.reset() }
         try handle(.begin, &run)
         while run.pass.phase == .running {
             if let step = run.attending {

@@ -12,6 +12,7 @@ extension RingEngine where Wire: ~Copyable {
     public mutating func attendByQueries(
         layer: Int, _ input: AttentionInput, of everyone: [[QueryRun]], progress: (PassProgress) -> Void = { _ in }
     ) throws(EngineError) -> PassReport {
+        precondition(input.bins == nil && plan.grain == nil, "bins do not travel: a deterministic job passes keys and values")
         precondition(input.queries.stride == input.queries.columns, "queries that are sent lie one after another")
         let begun = MonotonicClock.now()
         let buffers = try passingBuffers(for: everyone)

@@ -37,6 +37,8 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
     let receiveRegions: [RegionKey]
     let kernels: Kernels
     let scratch: [AttentionScratch]
+    /// By thread, the state of one tile, where the plan has a grain; else empty.
+    let tileStates: [AttentionState]
     var decode: DecodeBuffers
     /// The route of the last pass.
     var planned: PlannedRoute?
@@ -63,6 +65,7 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
         receiveBuffers = memory.receiveBuffers
         receiveRegions = memory.receiveRegions
         scratch = memory.scratch
+        tileStates = memory.tileStates
         decode = memory.decode
         self.wire = wire
     }

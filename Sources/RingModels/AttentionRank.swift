@@ -12,6 +12,7 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
     private let mask: Mask
     private let queries: FloatRows
     private let state: HeadStates
+    private let bins: HeadBins?
     /// Own positions with queries, ascending; `nil` is all of them.
     private let positions: [Int]?
 
@@ -27,6 +28,7 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
     public init(_ source: AttentionSource, mask: Mask, engine: consuming RingEngine<Wire>, buffers: AttentionBuffers) {
         queries = buffers.queries
         state = buffers.state
+        bins = buffers.bins
         positions = buffers.positions
         self.source = source
         self.mask = mask
@@ -79,6 +81,7 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
         do throws(EngineError) {
             var input = AttentionInput(queries: queries, state: state, mask: mask)
             input.positions = positions
+            input.bins = bins
             switch schedule {
             case .passKV:
                 // Nobody is sent keys for chunks without a query.
@@ -114,7 +117,12 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
                 let row = run.row + start
                 let position = run.position + start
                 let (some, someLSE) = (out.rows(0..<count), lse.rows(0..<count))
-                if let bad = state.finish(rows: row..<row + count, out: some, lse: perHead) {
+                let rows = row..<row + count
+                let bad =
+                    if let bins { bins.finish(rows: rows, out: some, lse: perHead) } else {
+                        state.finish(rows: rows, out: some, lse: perHead)
+                    }
+                if let bad {
                     throw .engine(
                         .nonFinite(
                             layer: 0, rank: engine.rank, step: engine.plan.world.count - 1, position: position + bad.row, head: bad.head))
@@ -126,22 +134,27 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
     }
 }
 
-/// Queries and running state of a bare attention problem on one rank.
+/// Queries of a bare attention problem on one rank, and what they come to: a running state, or bins where the plan has a grain.
 public struct AttentionBuffers: Sendable {
     let queries: FloatRows
     let state: HeadStates
+    let bins: HeadBins?
     let positions: [Int]?
 
-    /// Buffers for `tokens` own tokens, or for those of them alone that stand at `positions`.
-    public init(_ problem: AttentionSource.Shape, tokens: Int, positions: [Int]? = nil) throws(KernelError) {
-        self.positions = positions
-        let tokens = positions?.count ?? tokens
-        queries = try .allocate(rows: max(tokens, 1), columns: problem.width(of: .query))
-        state = try HeadStates(tokens: max(tokens, 1), heads: problem.heads, valueDim: problem.valueDim)
+    /// Buffers for the tokens that `rank` owns under `plan`, or for those of them alone that stand at `positions`.
+    public init(_ problem: AttentionSource.Shape, of rank: Rank, under plan: ShardPlan, positions: [Int]? = nil) throws(KernelError) {
+        self.positions = positions.map { plan.owned($0, by: rank) }
+        let tokens = max(self.positions?.count ?? plan.tokens(of: rank), 1)
+        queries = try .allocate(rows: tokens, columns: problem.width(of: .query))
+        let isBinned = plan.grain != nil
+        state = try HeadStates(tokens: isBinned ? 0 : tokens, heads: problem.heads, valueDim: problem.valueDim)
+        bins = isBinned ? try HeadBins(tokens: tokens, heads: problem.heads, valueDim: problem.valueDim) : nil
     }
 
-    /// Bytes of such buffers.
-    public static func byteCount(_ problem: AttentionSource.Shape, tokens: Int) -> Int {
-        4 * tokens * problem.width(of: .query) + HeadStates.byteCount(tokens: tokens, heads: problem.heads, valueDim: problem.valueDim)
+    /// Bytes of buffers for so many tokens under `plan`.
+    public static func byteCount(_ problem: AttentionSource.Shape, tokens: Int, under plan: ShardPlan) -> Int {
+        let queries = 4 * tokens * problem.width(of: .query)
+        if plan.grain != nil { return queries + HeadBins.byteCount(tokens: tokens, heads: problem.heads, valueDim: problem.valueDim) }
+        return queries + HeadStates.byteCount(tokens: tokens, heads: problem.heads, valueDim: problem.valueDim)
     }
 }

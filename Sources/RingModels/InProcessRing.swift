@@ -39,6 +39,8 @@ public enum InProcessRing {
         public var schedule = Schedule.passKV
         /// Positions of the only queries that are computed, ascending; the other rows of the result stay zero. `nil` is all.
         public var positions: [Int]?
+        /// Whether the result has the same bits on however many ranks and threads; a `plan` must then have that grain.
+        public var deterministic = false
         package var fault: RingFault?
         package var roundRowsMax = Int.max
 
@@ -59,7 +61,9 @@ public enum InProcessRing {
             if let given = options.plan {
                 plan = given
             } else {
-                plan = try ShardPlan(options.layout, tokens: source.shape.tokens, over: options.world)
+                let tokens = source.shape.tokens
+                let grain = options.deterministic ? ShardPlan.grain(ofTokens: tokens) : nil
+                plan = try ShardPlan(options.layout, tokens: tokens, over: options.world, grain: grain)
             }
         } catch { throw .unsupported("\(error)") }
         var result: AttentionResult
@@ -87,8 +91,7 @@ public enum InProcessRing {
         let shape: EngineShape
         let buffers: AttentionBuffers
         do throws(KernelError) {
-            buffers = try AttentionBuffers(
-                source.shape, tokens: plan.tokens(of: rank), positions: options.positions.map { plan.owned($0, by: rank) })
+            buffers = try AttentionBuffers(source.shape, of: rank, under: plan, positions: options.positions)
             shape = try AttentionRank<InProcessRanks.Wire>.shape(source.shape, plan: plan, element: options.element, scale: options.scale)
         } catch { throw .kernel(error) }
         let pool: ComputePool

@@ -88,9 +88,7 @@ struct AttendExecution {
         do throws(KernelError) {
             let element: ElementType = spec.kvElement == .f32 ? .f32 : .bf16
             shape = try AttentionRank<TCPTransport>.shape(source.shape, plan: plan, element: element, scale: spec.scale)
-            let own = Rank(assignment.rank)
-            buffers = try AttentionBuffers(
-                source.shape, tokens: plan.tokens(of: own), positions: spec.queryRows.map { plan.owned($0, by: own) })
+            buffers = try AttentionBuffers(source.shape, of: Rank(assignment.rank), under: plan, positions: spec.queryRows)
         } catch { throw ExecutionParts.error(error) }
         var wire = try ExecutionParts.connect(assignment, context)
         let memory: EngineMemory

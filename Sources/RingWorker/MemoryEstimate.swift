@@ -55,7 +55,7 @@ public struct MemoryEstimate: Hashable, Sendable {
             }
             for rank in plan.world.ranks {
                 let rows = spec.queryRows.map { plan.owned($0, by: rank).count } ?? plan.tokens(of: rank)
-                context += shape.byteCount(of: rank) + AttentionBuffers.byteCount(problem, tokens: rows)
+                context += shape.byteCount(of: rank) + AttentionBuffers.byteCount(problem, tokens: rows, under: plan)
             }
         } catch { throw ExecutionParts.error(error) }
     }
