@@ -48,7 +48,7 @@ public struct FrameHeader: Hashable, Sendable {
     /// "RGMF" in this order on the wire.
     public static let magic: UInt32 = 0x464D_4752
     /// The version this build speaks. Both ends speak the same.
-    public static let version: UInt8 = 1
+    public static let version: UInt8 = 2
     /// Longest message, in bytes; a header that claims more lies.
     public static let messageBytesMax: UInt64 = 1 << 40
 

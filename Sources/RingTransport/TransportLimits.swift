@@ -33,6 +33,9 @@ public enum TransportLimits {
     static let controlFrames = 2048
     /// Bytes read from or written to one link before the next link's turn.
     static let turnBytes = 1 << 20
+    /// How long an I/O thread waits awake for a lane that has just been busy before it sleeps. Longer: more of the core that
+    /// the computing threads want; shorter: more wake-ups in the middle of a message.
+    static let spinNanoseconds: Int64 = 20_000
     /// Bytes copied by one turn of the in-process mover.
     static let copyBytes = 1 << 20
     /// Connections at one port that have not said a whole greeting; beyond it the oldest is dropped, so that silent

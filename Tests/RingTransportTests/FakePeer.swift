@@ -82,7 +82,9 @@ final class FakePeer: Sendable {
     }
 
     /// Joins the mesh of rank 0 as rank 1 of 2.
-    static func join(_ port: UInt16, epoch: UInt64 = 1, job: UInt64 = 1, isSealed: Bool = false) throws -> FakePeer {
+    static func join(
+        _ port: UInt16, epoch: UInt64 = 1, job: UInt64 = 1, isSealed: Bool = false, wishes: LaneWishes = LaneWishes()
+    ) throws -> FakePeer {
         let peer = try FakePeer(to: port)
         let identity = HandshakeIdentity(
             rank: Rank(1), world: WorldSize(2), epoch: Epoch(epoch), job: JobNumber(job), secret: secret, isSealed: isSealed)
@@ -91,8 +93,30 @@ final class FakePeer: Sendable {
         while true {
             switch handshake.receive(try peer.read(handshake.wantedByteCount)) {
             case .answer(let bytes): try peer.write(bytes)
-            case .established: return peer
+            case .established:
+                guard let session = handshake.session else { throw Failure("the handshake has no session") }
+                try peer.choose(session, wishes)
+                return peer
             case let other: throw Failure("the handshake ends with \(other)")
+            }
+        }
+    }
+
+    /// Agrees on a lane, as the caller.
+    private func choose(_ session: HandshakeSession, _ wishes: LaneWishes) throws {
+        let talk = LaneTalk(session, wishes, isDialer: true)
+        try write(talk.offer())
+        while true {
+            var message = try read(LaneMessage.headBytes)
+            guard let count = LaneMessage.byteCount(of: message) else { throw Failure("the other side says nothing about lanes") }
+            message += try read(count - message.count)
+            switch talk.receive(message) {
+            case .answer(let bytes): try write(bytes)
+            case .chosen(let bytes, _, _):
+                try write(bytes)
+                return
+            case .failed(_, let reason): throw Failure("no lane: \(reason)")
+            case .drop(let reason): throw Failure("the choice of the lane ends: \(reason)")
             }
         }
     }

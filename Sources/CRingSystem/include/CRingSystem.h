@@ -90,6 +90,15 @@ typedef struct {
 int64_t ring_socket_read(int descriptor, const ring_bytes *_Nonnull runs, int count);
 int64_t ring_socket_write(int descriptor, const ring_bytes *_Nonnull runs, int count);
 
+// Lets the other hardware thread, and the memory, breathe in a loop that waits.
+static inline void ring_cpu_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 // Fills with bytes from the kernel's random source. 0 or an errno value.
 int ring_random_fill(void *_Nonnull bytes, size_t count);
 // Writes one line to stderr.

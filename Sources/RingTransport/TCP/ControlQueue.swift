@@ -18,6 +18,8 @@ import RingCore
     deinit { unsafe bytes.deallocate() }
 
     var isEmpty: Bool { head == tail }
+    /// What waits.
+    var byteCount: Int { tail - head }
 
     /// False when the queue is full.
     mutating func append(_ header: FrameHeader) -> Bool {

@@ -1,5 +1,5 @@
-// One connection during the handshake: a socket, a deadline and a handshake machine. Handshake messages fit any socket
-// buffer, so a write that does not go out whole is a failure, not something to wait for.
+// One connection during the handshake: a socket, a deadline, a handshake machine and then the choice of a lane. Their
+// messages fit any socket buffer, so a write that does not go out whole is a failure, not something to wait for.
 import CRingSystem
 import Glibc
 import RingCore
@@ -9,11 +9,15 @@ final class Conversation {
     enum Role {
         case dialer(DialerHandshake)
         case acceptor(AcceptorHandshake)
+        /// The handshake is done; the pair chooses its lane.
+        case talk(Rank, LaneTalk)
     }
     /// What became of it after reading.
     enum Outcome {
         case goesOn
-        case established(Rank)
+        case established(Rank, MeshLink)
+        /// The peer is who it says, but there is no lane that both can have.
+        case laneless(Rank, String)
         /// The other side does not fit or does not speak the protocol; said to the peer where it understands.
         case refused(String, isStranger: Bool)
         /// The peer turned us down.
@@ -33,11 +37,16 @@ final class Conversation {
     private(set) var isConnecting: Bool
     private var role: Role
     private var received: [UInt8]
+    private let wishes: LaneWishes
+    private var sealKeys: SealKeys?
 
     /// `received` are bytes that were read from the socket before.
-    init(descriptor: Int32, key: UInt64, address: String, deadline: Moment, callee: Rank?, role: Role, received: [UInt8] = []) {
+    init(
+        descriptor: Int32, key: UInt64, address: String, deadline: Moment, callee: Rank?, role: Role, wishes: LaneWishes,
+        received: [UInt8] = []
+    ) {
         (self.descriptor, self.key, self.address, self.deadline) = (descriptor, key, address, deadline)
-        (self.callee, self.role, self.received) = (callee, role, received)
+        (self.callee, self.role, self.wishes, self.received) = (callee, role, wishes, received)
         isConnecting = callee != nil
     }
 
@@ -59,11 +68,15 @@ final class Conversation {
             }
             let message = received
             received = []
+            if case .talk(let rank, let talk) = role {
+                if let outcome = advance(talk, with: rank, message) { return outcome }
+                continue
+            }
             switch step(message) {
             case .answer(let bytes):
                 if !write(bytes) { return .ended("the connection was closed") }
             case .established(let rank, let bytes):
-                return write(bytes) ? .established(rank) : .ended("the connection was closed")
+                if !write(bytes) || !beginTalk(with: rank) { return .ended("the connection was closed") }
             case .refuse(let refusal, let bytes):
                 _ = write(bytes)
                 return .refused(Self.sentence(refusal), isStranger: false)
@@ -88,11 +101,35 @@ final class Conversation {
         return .refused("it does not speak the ringmaster data plane", isStranger: true)
     }
 
-    /// The keys of the connection, once it is established and if the ring is sealed.
-    var sealKeys: SealKeys? {
-        switch role {
-        case .dialer(let handshake): handshake.sealKeys
-        case .acceptor(let handshake): handshake.sealKeys
+    /// The peer is who it says: now the lane is chosen, the caller speaking first. False when the connection is gone.
+    private func beginTalk(with rank: Rank) -> Bool {
+        let (session, keys) =
+            switch role {
+            case .dialer(let handshake): (handshake.session, handshake.sealKeys)
+            case .acceptor(let handshake): (handshake.session, handshake.sealKeys)
+            case .talk: preconditionFailure("the lane is chosen once")
+            }
+        guard let session else { preconditionFailure("a handshake ended without a session") }
+        sealKeys = keys
+        let talk = LaneTalk(session, wishes, isDialer: callee != nil)
+        role = .talk(rank, talk)
+        return callee == nil || write(talk.offer())
+    }
+
+    /// The next word about the lane; an outcome when it was the last.
+    private func advance(_ talk: LaneTalk, with rank: Rank, _ message: [UInt8]) -> Outcome? {
+        switch talk.receive(message) {
+        case .answer(let bytes): return write(bytes) ? nil : .ended("the connection was closed")
+        case .chosen(let bytes, let lane, let choice):
+            guard write(bytes) else {
+                lane?.close()
+                return .ended("the connection was closed")
+            }
+            return .established(rank, MeshLink(descriptor: descriptor, keys: sealKeys, lane: lane, choice: choice))
+        case .failed(let bytes, let reason):
+            _ = write(bytes)
+            return .laneless(rank, reason)
+        case .drop(let reason): return .ended(reason)
         }
     }
 
@@ -102,6 +139,8 @@ final class Conversation {
         switch role {
         case .dialer(let handshake): handshake.wantedByteCount
         case .acceptor(let handshake): handshake.wantedByteCount
+        // A head that is none is handed over as it is, and found out there.
+        case .talk: LaneMessage.byteCount(of: received) ?? received.count
         }
     }
 
@@ -113,6 +152,7 @@ final class Conversation {
         case .acceptor(var handshake):
             defer { role = .acceptor(handshake) }
             return handshake.receive(message)
+        case .talk: preconditionFailure("the handshake is over")
         }
     }
 

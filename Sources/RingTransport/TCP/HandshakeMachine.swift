@@ -32,6 +32,8 @@ package struct DialerHandshake {
     private var phase = Phase.awaitingChallenge
     /// What encrypts the connection, once it is established and if the ring is sealed.
     package private(set) var sealKeys: SealKeys?
+    /// What both ends know, once it is established.
+    package private(set) var session: HandshakeSession?
 
     /// Bytes that the next call of `receive` must bring.
     package var wantedByteCount: Int { Answer.byteCount }
@@ -53,6 +55,7 @@ package struct DialerHandshake {
         case (.awaitingWelcome(let challenge), .welcome):
             phase = .over
             guard isSameProof(proof(of: "acceptor", challenge), answer.value) else { return .turnedDown(.secret) }
+            session = HandshakeSession(secret: identity.secret, greeting: greeting, challenge: challenge)
             if identity.isSealed {
                 sealKeys = SealKeys(secret: identity.secret, greeting: greeting, challenge: challenge, isDialer: true)
             }
@@ -75,6 +78,8 @@ package struct AcceptorHandshake {
     private var phase = Phase.awaitingGreeting
     /// What encrypts the connection, once it is established and if the ring is sealed.
     package private(set) var sealKeys: SealKeys?
+    /// What both ends know, once it is established.
+    package private(set) var session: HandshakeSession?
 
     /// Bytes that the next call of `receive` must bring.
     package var wantedByteCount: Int {
@@ -99,6 +104,7 @@ package struct AcceptorHandshake {
             phase = .over
             guard let answer = Answer(decoding: bytes), answer.kind == .proof else { return .drop("its handshake is out of order") }
             guard isSameProof(proof(of: "dialer", greeting), answer.value) else { return refuse(.secret) }
+            session = HandshakeSession(secret: identity.secret, greeting: greeting, challenge: nonce)
             if identity.isSealed {
                 sealKeys = SealKeys(secret: identity.secret, greeting: greeting, challenge: nonce, isDialer: false)
             }

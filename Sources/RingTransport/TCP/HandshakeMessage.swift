@@ -22,16 +22,18 @@ package struct HandshakeIdentity {
 /// "RGMH" in this order on the wire.
 private let handshakeMagic: UInt32 = 0x484D_4752
 
+package let handshakeMagicBytes = (0..<4).map { UInt8(truncatingIfNeeded: handshakeMagic >> UInt32($0 * 8)) }
+
 /// False when these first bytes, however few, cannot be the protocol's: then the rest need not be waited for.
 package func couldBeHandshake(_ bytes: [UInt8]) -> Bool {
-    zip(bytes, (0..<4).map { UInt8(truncatingIfNeeded: handshakeMagic >> UInt32($0 * 8)) }).allSatisfy(==)
+    zip(bytes, handshakeMagicBytes).allSatisfy(==)
 }
 
 /// The dialer's first words: who calls whom, for which job and epoch, and a fresh random number.
 ///
 ///     0 magic 4   4 version 1   5 kind 1 (1)   6 source 2   8 destination 2   10 world 2   12 flags 4 (1: sealed)
 ///     16 job 8    24 epoch 8    32 nonce 32
-package struct Greeting: Hashable {
+package struct Greeting: Hashable, Sendable {
     package static let byteCount = 64
     package var source: Int
     package var destination: Int
@@ -138,6 +140,22 @@ package enum Refusal: UInt16, Hashable {
     }
 
     package var isFinal: Bool { self != .early }
+}
+
+/// What both ends of one connection know once its handshake is done, and nobody else.
+package struct HandshakeSession: Hashable, Sendable {
+    package let secret: [UInt8]
+    package let greeting: Greeting
+    package let challenge: [UInt8]
+
+    package init(secret: [UInt8], greeting: Greeting, challenge: [UInt8]) {
+        (self.secret, self.greeting, self.challenge) = (secret, greeting, challenge)
+    }
+
+    /// Proves that `bytes` come from this connection's other end, in that role. 32 bytes.
+    package func proof(of role: String, _ bytes: [UInt8]) -> [UInt8] {
+        handshakeProof(of: role, secret: secret, greeting: greeting, challenge: challenge + bytes)
+    }
 }
 
 /// HMAC-SHA256 over who proves it, the greeting and the challenge: both random numbers and every claim are covered.

@@ -73,10 +73,12 @@ enum PayloadTarget {
     case arrival(slot: Int)
 }
 
-/// One connection and what is under way on it.
-@safe final class Link {
+/// One connection and what is under way on it. What is `package` of it, lanes read and write.
+@safe package final class Link {
     let peer: Int
     var descriptor: Int32
+    /// What its frames travel by.
+    let lane: any Lane
     var isOpen = true
     /// Set when we leave: nothing is parsed any more, what waits is written, then the write side is shut.
     var isClosing = false
@@ -84,9 +86,6 @@ enum PayloadTarget {
     /// On the loop's list of links that may have something to write.
     var isPending = false
     var watchesWritable = false
-
-    /// Encrypts and decrypts, where the ring is sealed.
-    let seal: SealedStream?
 
     // Writing.
     var control = ControlQueue(frames: TransportLimits.controlFrames)
@@ -99,8 +98,13 @@ enum PayloadTarget {
     var eagerCredits = TransportLimits.eagerSlots
     /// The frame with payload that is being written; none when `current` is negative.
     var current = -1
+    /// Its header, as far as `begin` knows it, and encoded with the checksum that the lane found.
+    var outgoing: FrameHeader?
+    private(set) var isEncoded = false
     let header: UnsafeMutablePointer<UInt8>
     var headerWritten = 0
+    /// The send whose frame has just gone out whole, until the loop has heard of it; else negative.
+    var written = -1
     var payload: UnsafeMutableRawPointer?
     var payloadLeft = 0
 
@@ -134,12 +138,11 @@ enum PayloadTarget {
     var heardAt: Moment
     var wroteAt: Moment
 
-    init(peer: Int, descriptor: Int32, keys: SealKeys?, now: Moment) throws(TransportError) {
-        (self.peer, self.descriptor, heardAt, wroteAt) = (peer, descriptor, now, now)
+    init(peer: Int, descriptor: Int32, lane: any Lane, now: Moment) throws(TransportError) {
+        (self.peer, self.descriptor, self.lane, heardAt, wroteAt) = (peer, descriptor, lane, now, now)
         unsafe header = .allocate(capacity: FrameHeader.byteCount)
         unsafe staging = .allocate(capacity: Self.stagingBytes)
         store = try EagerStore()
-        seal = if let keys { try SealedStream(keys) } else { nil }
     }
 
     deinit {
@@ -149,8 +152,47 @@ enum PayloadTarget {
 
     /// Anything to write, now or when the socket takes more.
     var hasOutput: Bool {
-        current >= 0 || !control.isEmpty || hasSealedOutput || (!isClosing && (!posts.isEmpty || !bulk.isEmpty))
+        current >= 0 || !control.isEmpty || lane.hasOutput || (!isClosing && (!posts.isEmpty || !bulk.isEmpty))
             || (isClosing && !didShutdown)
+    }
+
+    /// Makes `frame` and the bytes at `start` what is written next.
+    func begin(_ frame: FrameHeader, payload start: UnsafeMutableRawPointer, of slot: Int) {
+        outgoing = frame
+        isEncoded = false
+        headerWritten = 0
+        unsafe payload = start
+        payloadLeft = frame.payloadByteCount
+        current = slot
+    }
+
+    /// Encodes the header of the frame that is written next, now that its payload's checksum is known.
+    func encodeHeader(checksum: UInt32) {
+        guard var complete = outgoing else { preconditionFailure("there is no frame to write") }
+        complete.payloadChecksum = checksum
+        var span = unsafe MutableSpan(_unsafeStart: header, count: FrameHeader.byteCount)
+        complete.encode(into: &span)
+        isEncoded = true
+    }
+
+    /// Books bytes that the lane has taken: control frames and the frame under way, in the order in which they were offered.
+    func account(_ count: Int, controlFirst: Bool) {
+        var left = count
+        if controlFirst { left -= control.consume(left) }
+        if current >= 0 {
+            let ofHeader = min(left, FrameHeader.byteCount - headerWritten)
+            headerWritten += ofHeader
+            left -= ofHeader
+            let ofPayload = min(left, payloadLeft)
+            if ofPayload > 0, let start = unsafe payload {
+                unsafe payload = start + ofPayload
+                payloadLeft -= ofPayload
+                left -= ofPayload
+            }
+            if headerWritten == FrameHeader.byteCount && payloadLeft == 0 { (written, current) = (current, -1) }
+        }
+        if !controlFirst { left -= control.consume(left) }
+        precondition(left == 0, "the lane took more than it was offered")
     }
 }
 

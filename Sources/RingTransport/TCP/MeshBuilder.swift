@@ -8,6 +8,15 @@ struct MeshLink {
     let descriptor: Int32
     /// What encrypts it, if the ring is sealed.
     let keys: SealKeys?
+    /// What frames travel by, if not by the connection.
+    let lane: (any Lane)?
+    let choice: LaneChoice
+
+    /// Lets go of both.
+    func close() {
+        lane?.close()
+        _ = ring_socket_close(descriptor)
+    }
 }
 
 /// The connections of one rank while its mesh comes about.
@@ -57,7 +66,7 @@ struct MeshBuilder: ~Copyable {
     deinit {
         listener.reception.forget(bell)
         for conversation in conversations { conversation.close() }
-        for case let link? in established { _ = ring_socket_close(link.descriptor) }
+        for case let link? in established { link.close() }
     }
 
     /// Runs until every rank is connected and returns the connections by rank (none to itself).
@@ -126,7 +135,8 @@ struct MeshBuilder: ~Copyable {
         let milliseconds = Int32(clamping: Int64(options.silenceLimit.inSeconds * 1000))
         _ = ring_socket_tune(descriptor, Int32(clamping: options.socketBufferBytes), milliseconds)
         let conversation = Conversation(
-            descriptor: descriptor, key: nextKey, address: address, deadline: deadline, callee: callee, role: role, received: received)
+            descriptor: descriptor, key: nextKey, address: address, deadline: deadline, callee: callee, role: role,
+            wishes: LaneWishes(only: options.lane, of: options.laneSources), received: received)
         nextKey += 1
         conversations.append(conversation)
         poll.watch(descriptor, key: conversation.key, readable: callee == nil, writable: callee != nil)
@@ -167,7 +177,10 @@ struct MeshBuilder: ~Copyable {
         }
         switch outcome {
         case .goesOn: break
-        case .established(let rank): establish(rank, conversation)
+        case .established(let rank, let link): establish(rank, link, conversation)
+        case .laneless(let rank, let reason):
+            end(conversation)
+            throw .refused(reason: "\(rank) at \(conversation.address): no lane between the two; \(reason)")
         case .refused(let reason, let isStranger):
             end(conversation)
             if let callee = conversation.callee {
@@ -190,12 +203,12 @@ struct MeshBuilder: ~Copyable {
         }
     }
 
-    private mutating func establish(_ rank: Rank, _ conversation: Conversation) {
+    private mutating func establish(_ rank: Rank, _ link: MeshLink, _ conversation: Conversation) {
         conversations.removeAll { $0 === conversation }
         poll.forget(conversation.descriptor)
         // A member that calls again gave up its earlier call.
-        if let earlier = established[rank.index] { _ = ring_socket_close(earlier.descriptor) }
-        established[rank.index] = MeshLink(descriptor: conversation.descriptor, keys: conversation.sealKeys)
+        established[rank.index]?.close()
+        established[rank.index] = link
     }
 
     private mutating func end(_ conversation: Conversation) {

@@ -1,40 +1,33 @@
-// Bytes in: headers through a small staging buffer, payload straight into its block, checksummed while it is in the cache.
+// Bytes in, through a link's lane: headers by way of a small staging buffer, payload straight into its block.
 import CRingSystem
 import Glibc
 import RingCore
 
 extension TCPLoop {
-    /// One link's turn to read, at most `turnBytes`; the poll set reports again if there is more in the socket.
+    /// One link's turn to read, at most `turnBytes`; the poll set or the next look at its lane reports if there is more.
     func read(_ link: Link) {
         var budget = TransportLimits.turnBytes
-        while link.isOpen && (budget > 0 || (!link.isClosing && link.hasSealedInput)) {
+        while link.isOpen && (budget > 0 || (!link.isClosing && !link.lane.isApart && link.lane.hasInput)) {
             if link.isClosing {
                 guard discard(link) else { return }
                 budget -= Link.stagingBytes
                 continue
             }
             compactStaging(link)
-            let offered = link.targetLeft + Link.stagingBytes - link.stagingEnd
-            let count = readOnce(link, mayFetch: budget > 0)
-            if count == -Int64(EAGAIN) { return }
-            guard isAlive(link, count) else { return }
-            link.heardAt = now
-            budget -= Int(count)
-            take(Int(count), on: link)
-            // Less than there was room for: the socket is empty, another call would only say so.
-            if Int(count) < offered { return }
+            switch link.lane.read(link, mayFetch: budget > 0) {
+            case .bytes(let payload, let staging, let isAll):
+                link.heardAt = now
+                budget -= payload + staging
+                take(payload, staging, on: link)
+                if isAll { return }
+            case .nothing: return
+            case .ended: return lose(link, Self.closedReason)
+            case .failed(let reason): return lose(link, reason)
+            }
         }
     }
 
-    private func isAlive(_ link: Link, _ count: Int64) -> Bool {
-        if count > 0 { return true }
-        if count == 0 {
-            lose(link, "its connection was closed; its process ended or its host is shutting down")
-        } else {
-            lose(link, Link.readFailure(Int32(-count)))
-        }
-        return false
-    }
+    static let closedReason = "its connection was closed; its process ended or its host is shutting down"
 
     /// We are leaving: what still comes in is thrown away, so that the socket closes without a reset.
     private func discard(_ link: Link) -> Bool {
@@ -56,26 +49,10 @@ extension TCPLoop {
         (link.stagingStart, link.stagingEnd) = (0, left)
     }
 
-    private func readOnce(_ link: Link, mayFetch: Bool) -> Int64 {
-        var runs = unsafe (ring_bytes(), ring_bytes())
-        return unsafe withUnsafeMutablePointer(to: &runs) { tuple in
-            unsafe tuple.withMemoryRebound(to: ring_bytes.self, capacity: 2) { runs in
-                var count = 0
-                if link.targetLeft > 0 {
-                    unsafe runs[count] = ring_bytes(base: link.targetStart.map { unsafe $0 + link.targetFilled }, count: link.targetLeft)
-                    count += 1
-                }
-                unsafe runs[count] = ring_bytes(base: link.staging + link.stagingEnd, count: Link.stagingBytes - link.stagingEnd)
-                return unsafe link.receive(runs, count + 1, mayFetch: mayFetch)
-            }
-        }
-    }
-
-    /// Deals out bytes that have just arrived: first to the payload under way, the rest to the staging buffer.
-    private func take(_ count: Int, on link: Link) {
-        let ofTarget = min(count, link.targetLeft)
-        link.stagingEnd += count - ofTarget
-        if link.frame != nil { fillTarget(ofTarget, on: link) }
+    /// Deals out bytes that have just arrived: those of the payload under way, and those of headers.
+    private func take(_ payload: Int, _ staging: Int, on link: Link) {
+        link.stagingEnd += staging
+        if link.frame != nil { filled(payload, on: link) }
         while link.isOpen && link.frame == nil && link.stagingEnd - link.stagingStart >= FrameHeader.byteCount {
             let bytes = unsafe Span(_unsafeStart: link.staging + link.stagingStart, count: FrameHeader.byteCount)
             link.stagingStart += FrameHeader.byteCount
@@ -96,15 +73,14 @@ extension TCPLoop {
         let count = min(link.targetLeft, link.stagingEnd - link.stagingStart)
         if count > 0, let start = unsafe link.targetStart {
             unsafe memcpy(start + link.targetFilled, link.staging + link.stagingStart, count)
-        }
-        link.stagingStart += count
-        fillTarget(count, on: link)
-    }
-
-    private func fillTarget(_ count: Int, on link: Link) {
-        if count > 0, let start = unsafe link.targetStart {
             link.checksum = unsafe ring_crc32c(link.checksum, start + link.targetFilled, count)
         }
+        link.stagingStart += count
+        filled(count, on: link)
+    }
+
+    /// So many more bytes of the payload are in their block and under its checksum.
+    private func filled(_ count: Int, on link: Link) {
         link.targetFilled += count
         link.targetLeft -= count
         guard link.targetLeft == 0, let frame = link.frame else { return }

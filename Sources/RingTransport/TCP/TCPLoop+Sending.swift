@@ -20,7 +20,7 @@ extension TCPLoop {
             if send.command.byteCount <= TransportLimits.eagerBytes && link.eagerCredits > 0 {
                 link.eagerCredits -= 1
                 sends[slot].holdsCredit = true
-                return unsafe begin(header(.eager, of: slot, on: link), payload: send.command.start, of: slot, on: link)
+                return unsafe link.begin(header(.eager, of: slot, on: link), payload: send.command.start, of: slot)
             }
             guard link.control.append(header(.announce, of: slot, on: link)) else { break }
             _ = sends.removeFirst(of: &link.posts)
@@ -39,7 +39,7 @@ extension TCPLoop {
         var slice = header(.slice, of: slot, on: link)
         slice.offset = offset
         slice.payloadByteCount = min(TransportLimits.sliceBytes, sends[slot].command.byteCount - offset)
-        unsafe begin(slice, payload: sends[slot].command.start + offset, of: slot, on: link)
+        unsafe link.begin(slice, payload: sends[slot].command.start + offset, of: slot)
     }
 
     /// A frame with payload has gone out whole.

@@ -1,6 +1,7 @@
-// The I/O thread of a TCP transport: takes posts from the mailbox, moves bytes between sockets and registered memory, and
+// The I/O thread of a TCP transport: takes posts from the mailbox, moves bytes between lanes and registered memory, and
 // reports completions. What the frames mean is in TCPLoop+Sending and TCPLoop+Receiving, how bytes move in TCPLoop+Writing
-// and TCPLoop+Reading, how it ends in TCPLoop+Endings.
+// and TCPLoop+Reading, lanes apart in TCPLoop+Lanes, how it ends in
+// TCPLoop+Endings.
 import CRingSystem
 import RingCore
 
@@ -29,9 +30,16 @@ import RingCore
     private var pending: [Int] = []
     private var nextTick: Moment
     /// When leaving ends at the latest; `nil` while we stay.
-    private var leaveBy: Moment?
+    private(set) var leaveBy: Moment?
+
+    /// Links whose frames travel beside their connection.
+    let apart: [Link]
+    /// Something has moved over one of them since we last thought of sleeping.
+    var isLively = false
 
     private static let bellKey = UInt64.max
+    /// Marks the keys of lanes' bells; the rest is the peer.
+    private static let laneKey = UInt64(1) << 32
     /// Heartbeats, silence and held-back messages are looked at this often.
     private static let tickSeconds = 0.05
 
@@ -47,13 +55,18 @@ import RingCore
                 links.append(nil)
                 continue
             }
-            links.append(try Link(peer: peer, descriptor: end.descriptor, keys: end.keys, now: now))
+            let lane: any Lane = if let apart = end.lane { apart } else { try SocketLane(descriptor: end.descriptor, keys: end.keys) }
+            links.append(try Link(peer: peer, descriptor: end.descriptor, lane: lane, now: now))
         }
         self.links = links
+        apart = links.compactMap { $0 }.filter(\.lane.isApart)
         pending.reserveCapacity(links.count)
         poll = try PollSet()
         poll.watch(mailbox.moverBell.descriptor, key: Self.bellKey)
-        for case let link? in links { poll.watch(link.descriptor, key: UInt64(link.peer)) }
+        for case let link? in links {
+            poll.watch(link.descriptor, key: UInt64(link.peer))
+            if link.lane.bell >= 0 { poll.watch(link.lane.bell, key: UInt64(link.peer) | Self.laneKey) }
+        }
     }
 
     /// The thread's body.
@@ -65,6 +78,7 @@ import RingCore
             flushPending()
             if leaveBy != nil && hasLeft { break }
             if now >= nextTick { tick() }
+            visitLanes()
             awaitEvents()
         }
         for case let link? in links where link.isOpen { close(link) }
@@ -85,14 +99,17 @@ import RingCore
     }
 
     private func awaitEvents() {
-        let milliseconds = pending.isEmpty ? Int32(max(nextTick.seconds(since: now) * 1000, 0).rounded(.up)) : 0
+        var milliseconds = pending.isEmpty ? Int32(max(nextTick.seconds(since: now) * 1000, 0).rounded(.up)) : 0
+        if milliseconds > 0 && spin() { milliseconds = 0 }
         mailbox.moverBell.arm()
-        let hasNews =
-            !mailbox.commands.isEmpty || (leaveBy == nil && mailbox.closeRequested.load(ordering: .acquiring))
-        let count = poll.wait(milliseconds: hasNews ? 0 : milliseconds)
+        if !mailbox.commands.isEmpty || (leaveBy == nil && mailbox.closeRequested.load(ordering: .acquiring)) { milliseconds = 0 }
+        let sleeps = milliseconds > 0 && !apart.isEmpty
+        if sleeps && !armLanes() { milliseconds = 0 }
+        let count = poll.wait(milliseconds: milliseconds)
         let slept = now
         now = MonotonicClock.now()
         forgiveOwnAbsence(since: slept)
+        if sleeps { disarmLanes() }
         var rang = false
         for index in 0..<count {
             let event = poll.event(at: index)
@@ -100,8 +117,13 @@ import RingCore
                 rang = true
                 continue
             }
-            guard let link = links[Int(event.key)], link.isOpen else { continue }
-            if event.isReadable { read(link) }
+            guard let link = links[Int(event.key & ~Self.laneKey)], link.isOpen else { continue }
+            if event.key & Self.laneKey != 0 {
+                // By waking us it has done its work: the lane itself is looked at in any case.
+                if !link.lane.hush() { end(link, Self.closedReason) }
+                continue
+            }
+            if event.isReadable { link.lane.isApart ? readConnection(link) : read(link) }
             if link.isOpen && event.isWritable { markPending(link) }
         }
         mailbox.moverBell.disarm(rang: rang)
@@ -147,16 +169,18 @@ import RingCore
         }
     }
 
-    /// Says whether the poll set shall report when the socket takes more.
+    /// Says whether the poll set, or a look at the lane, shall report when the lane takes more.
     func watchWritable(_ link: Link, _ wanted: Bool) {
         if link.watchesWritable == wanted { return }
         link.watchesWritable = wanted
-        poll.change(link.descriptor, key: UInt64(link.peer), writable: wanted)
+        if !link.lane.isApart { poll.change(link.descriptor, key: UInt64(link.peer), writable: wanted) }
     }
 
-    /// Closes the socket.
+    /// Closes the lane and the socket.
     func close(_ link: Link) {
         link.isOpen = false
+        if link.lane.bell >= 0 { poll.forget(link.lane.bell) }
+        link.lane.close()
         poll.forget(link.descriptor)
         _ = ring_socket_close(link.descriptor)
     }

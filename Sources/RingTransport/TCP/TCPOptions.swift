@@ -29,6 +29,11 @@ public struct TCPOptions: Sendable {
     /// Everything after the handshake is encrypted with AES-256-GCM. Every rank of a ring must choose alike; what it costs
     /// is in Docs/PERFORMANCE.md and printed by `ringmaster bench transport --encrypt`.
     public var isSealed = false
+    /// The only lane that will do, or `nil` for the best that both ends of a pair can have. Forced and impossible means that
+    /// `connect` throws `.refused` with the peer and the reason.
+    public var lane: LaneKind? = .tcp
+    /// Lanes beside the connection that may be chosen, the best first.
+    package var laneSources: [any LaneSource] = []
     /// The CPU of the I/O thread; `nil` lets the scheduler choose.
     public var ioCPU: Int?
     /// Faults that will be met by messages which arrive here.

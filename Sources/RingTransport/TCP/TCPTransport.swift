@@ -1,5 +1,6 @@
-// Registered memory over TCP: one connection to each other rank, one I/O thread. The caller's half is TransportFront, the
-// thread's half is TCPLoop; this file joins them and makes the mesh.
+// Registered memory over a mesh of TCP connections, one to each other rank, and one I/O thread. Each pair moves its frames
+// over the lane that it chose (Lanes/Lane.swift), its connection or something faster. The caller's half is TransportFront,
+// the thread's half is TCPLoop; this file joins them and makes the mesh.
 import CRingSystem
 import RingCore
 
@@ -7,10 +8,12 @@ import RingCore
 public struct TCPTransport: ~Copyable, Transport {
     private var front: TransportFront
     private let thread: PinnedThread
+    /// By rank, what each pair chose; `nil` for the own rank.
+    public let lanes: [LaneChoice?]
 
-    private init(front: consuming TransportFront, thread: PinnedThread) {
+    private init(front: consuming TransportFront, thread: PinnedThread, lanes: [LaneChoice?]) {
         self.front = front
-        self.thread = thread
+        (self.thread, self.lanes) = (thread, lanes)
     }
 
     deinit {
@@ -38,10 +41,11 @@ public struct TCPTransport: ~Copyable, Transport {
             let mailbox = try Mailbox(world: world, moverBell: Doorbell())
             let loop = try TCPLoop(identity: identity, mesh: mesh, options: options, mailbox: mailbox)
             let thread = try PinnedThread.start(name: "ring-io-\(rank.index)", cpu: options.ioCPU) { loop.run() }
-            return TCPTransport(front: TransportFront(rank: rank, world: world, mailbox: mailbox), thread: thread)
+            return TCPTransport(
+                front: TransportFront(rank: rank, world: world, mailbox: mailbox), thread: thread, lanes: mesh.map { $0?.choice })
         } catch {
             // The loop's thread, which would close them, never ran.
-            for case let end? in mesh { _ = ring_socket_close(end.descriptor) }
+            for case let end? in mesh { end.close() }
             throw error
         }
     }

@@ -1,0 +1,86 @@
+// The seam by which a pair of ranks chooses how its bytes move. The mesh of TCP connections is made and authenticated first,
+// whatever comes after; then each pair agrees on a lane. Frames, matching, credits, checksums and repetitions are the same
+// over every lane: a lane only brings the bytes of frames from one side to the other, in order.
+//
+// To add a kind: a case of `LaneKind`, a `LaneSource` in `TCPOptions.laneSources`, and a `Lane`.
+
+/// What moves the frames of one pair of ranks. Made while the mesh comes about; from then on the I/O thread alone uses it.
+package protocol Lane: AnyObject {
+    var kind: LaneKind { get }
+
+    /// Whether frames travel beside the pair's connection. Then the connection carries nothing but its end, and what the
+    /// lane still holds when that comes is read first.
+    var isApart: Bool { get }
+
+    /// A descriptor that turns readable when an armed lane should be looked at; negative for none. For lanes apart.
+    var bell: Int32 { get }
+
+    /// Writes what waits on the link: control frames, and the frame that `TCPLoop.begin` prepared, whose header it encodes
+    /// with the payload's checksum. Reports progress through `Link.account`. A frame that has begun is finished before
+    /// control frames follow it.
+    func write(_ link: Link) -> LaneProgress
+
+    /// Reads into the payload under way (continuing `link.checksum` over it), else into the staging buffer. How many bytes of
+    /// each came, or why none did. Without `mayFetch` only what needs no system call.
+    func read(_ link: Link, mayFetch: Bool) -> LaneIntake
+
+    /// Bytes were taken from the link that have not left yet.
+    var hasOutput: Bool { get }
+    /// Something can be read that no descriptor will report.
+    var hasInput: Bool { get }
+    /// A write would make progress. For lanes apart.
+    var hasRoom: Bool { get }
+
+    /// Before sleeping: asks the peer to ring when something can be read, or (`forRoom`) written. False when something can
+    /// be already. For lanes apart.
+    func arm(forRoom: Bool) -> Bool
+    /// After sleeping.
+    func disarm()
+    /// The bell rang: silences it. False when the peer has let go of its end, and so of the lane.
+    func hush() -> Bool
+    /// The link is over. The connection itself belongs to the link.
+    func close()
+}
+
+/// What came of one write.
+package enum LaneProgress {
+    /// Bytes that waited and bytes that were taken.
+    case wrote(offered: Int, written: Int)
+    /// The lane has failed; an errno value.
+    case failed(Int32)
+}
+
+/// What came of one read.
+package enum LaneIntake {
+    /// Bytes of payload and of headers; `isAll` says that there was no more to be had.
+    case bytes(payload: Int, staging: Int, isAll: Bool)
+    /// Nothing is there.
+    case nothing
+    /// The peer has closed its side.
+    case ended
+    /// Completes "lost: ...".
+    case failed(String)
+}
+
+/// Where lanes of one kind come from. One for a whole transport.
+package protocol LaneSource: Sendable {
+    var kind: LaneKind { get }
+    /// Begins a lane with one peer. Throws when this host cannot have any.
+    func maker() throws(LaneFailure) -> any LaneMaker
+}
+
+/// One lane while it is agreed upon. What one side's functions return is what the other's are given, at most
+/// `LaneMessage.parameterBytes` bytes, proved to come from the peer. A maker that is dropped lets go of what it holds.
+///
+///     caller                 listener
+///     offer()          ->    answer(offer)
+///     confirm(answer)  ->    settle(confirmation)
+///     lane()                 lane()
+package protocol LaneMaker: AnyObject {
+    func offer() throws(LaneFailure) -> [UInt8]
+    func answer(_ offer: [UInt8], session: HandshakeSession) throws(LaneFailure) -> [UInt8]
+    func confirm(_ answer: [UInt8], session: HandshakeSession) throws(LaneFailure) -> [UInt8]
+    func settle(_ confirmation: [UInt8], session: HandshakeSession) throws(LaneFailure)
+    /// The finished lane; called once, after `confirm` and its peer's `settle`, or after `settle`.
+    func lane() -> any Lane
+}
