@@ -13,13 +13,16 @@ extension TransportBenchmark {
         public let roundTripSeconds: Double
     }
 
-    /// Measures a link on loopback with `count` messages of `messageBytes`, each out of memory that is in no cache, into memory that
+    /// Measures a link of this machine, over `lane` or the best there is, with `count` messages of `messageBytes`, each out of memory that is in no cache, into memory that
     /// nobody has touched: a pass moves its bytes but once.
-    public static func link(messageBytes: Int = 8 << 20, count: Int = 8, isSealed: Bool = false) throws(TransportError) -> Link {
+    public static func link(messageBytes: Int = 8 << 20, count: Int = 8, lane: LaneKind? = nil, isSealed: Bool = false)
+        throws(TransportError) -> Link
+    {
         precondition(messageBytes > 0 && count > 0, "\(count) messages of \(messageBytes) bytes")
         let plan = [(messageBytes, count)]
-        let peer = try BenchmarkPeer.start(plan, window: count, isSealed: isSealed, touches: false)
-        var end = try BenchmarkEnd.connect(rank: Rank(0), listeners: peer.listeners, plan: plan, window: count, isSealed: isSealed)
+        let peer = try BenchmarkPeer.start(plan, window: count, lane: lane, isSealed: isSealed, touches: false)
+        var end = try BenchmarkEnd.connect(
+            rank: Rank(0), listeners: peer.listeners, plan: plan, window: count, lane: lane, isSealed: isSealed)
         let roundTrip = try end.roundTrips(answering: false)
         let before = clock()
         let seconds = try end.stream(messageBytes, count, sending: true)

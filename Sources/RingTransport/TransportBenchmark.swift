@@ -1,9 +1,9 @@
-// How fast this machine's TCP transport is: bytes per second by message size, beside what a bare socket, a plain memory
-// copy and the checksum reach in the same run.
+// How fast this machine's transport is over one lane or another: bytes per second by message size, beside what a bare socket,
+// a plain memory copy and the checksum reach in the same run.
 import RingCore
 import Synchronization
 
-/// Measures TCP on loopback between two threads of this process.
+/// Measures a pair of ranks, two threads of this process, over TCP on loopback or over memory that they share.
 public enum TransportBenchmark {
     /// One message size.
     public struct Row: Hashable, Sendable {
@@ -24,11 +24,13 @@ public enum TransportBenchmark {
 
     /// A whole measurement.
     public struct Report: Hashable, Sendable {
+        /// What the pair's frames travelled by.
+        public let lane: LaneKind
         /// By message size, in the order asked for.
         public let rows: [Row]
-        /// One bare socket on loopback, two threads, no checksum: the roofline of `rows`.
+        /// One bare socket on loopback, two threads, no checksum: the roofline of `rows` over TCP.
         public let socketBytesPerSecond: Double
-        /// Copying 64 MiB from one block of memory to another, one thread.
+        /// Copying 64 MiB from one block of memory to another, one thread: the roofline of `rows` over shared memory.
         public let copyBytesPerSecond: Double
         /// CRC32C over 256 KiB that lie in the cache, one thread.
         public let checksumBytesPerSecond: Double
@@ -36,19 +38,28 @@ public enum TransportBenchmark {
         public let cipherBytesPerSecond: Double
         /// From posting a 64-byte message to holding the peer's answer, median.
         public let roundTripSeconds: Double
+
+        /// What `rows` cannot exceed by this lane.
+        public var rooflineBytesPerSecond: Double {
+            switch lane {
+            case .tcp: socketBytesPerSecond
+            case .sharedMemory: copyBytesPerSecond
+            }
+        }
     }
 
     /// Moves about `bytesPerSize` bytes (at most 20,000 messages) for each size of `messageBytes`, `window` messages at a
     /// time. Takes about a second per two gibibytes. Throws what connecting or registering throws, or `.lost`.
     public static func run(
         messageBytes: [Int] = [64, 4 << 10, 64 << 10, 256 << 10, 1 << 20, 16 << 20], bytesPerSize: Int = 1 << 30, window: Int = 8,
-        isSealed: Bool = false
+        lane: LaneKind = .tcp, isSealed: Bool = false
     ) throws(TransportError) -> Report {
         precondition(window >= 1 && window <= TransportLimits.receivesPerPeer, "a window of \(window) messages")
         precondition(messageBytes.allSatisfy { $0 > 0 }, "a message has at least one byte")
         let plan = messageBytes.map { ($0, min(max(bytesPerSize / $0, window), 20_000)) }
-        let peer = try BenchmarkPeer.start(plan, window: window, isSealed: isSealed)
-        var end = try BenchmarkEnd.connect(rank: Rank(0), listeners: peer.listeners, plan: plan, window: window, isSealed: isSealed)
+        let peer = try BenchmarkPeer.start(plan, window: window, lane: lane, isSealed: isSealed)
+        var end = try BenchmarkEnd.connect(
+            rank: Rank(0), listeners: peer.listeners, plan: plan, window: window, lane: lane, isSealed: isSealed)
         let roundTrip = try end.roundTrips(answering: false)
         var rows: [Row] = []
         for (bytes, count) in plan {
@@ -58,7 +69,8 @@ public enum TransportBenchmark {
         end.close()
         try peer.finish()
         return Report(
-            rows: rows, socketBytesPerSecond: try BareSocket.bytesPerSecond(byteCount: bytesPerSize), copyBytesPerSecond: try copySpeed(),
+            lane: lane, rows: rows, socketBytesPerSecond: try BareSocket.bytesPerSecond(byteCount: bytesPerSize),
+            copyBytesPerSecond: try copySpeed(),
             checksumBytesPerSecond: try checksumSpeed(), cipherBytesPerSecond: try cipherSpeed(),
             roundTripSeconds: roundTrip)
     }
@@ -125,10 +137,10 @@ struct BenchmarkEnd: ~Copyable {
     }
 
     static func connect(
-        rank: Rank, listeners: [TCPListener], plan: [(Int, Int)], window: Int, isSealed: Bool, touches: Bool = true
+        rank: Rank, listeners: [TCPListener], plan: [(Int, Int)], window: Int, lane: LaneKind?, isSealed: Bool, touches: Bool = true
     ) throws(TransportError) -> BenchmarkEnd {
         var options = TCPOptions()
-        options.isSealed = isSealed
+        (options.lane, options.isSealed) = (lane, isSealed)
         let memory = try AnonymousMemory(byteCount: window * (plan.map(\.0).max() ?? 64) + 64)
         // Touched before anything is timed.
         for index in stride(from: 0, to: touches ? memory.byteCount : 0, by: 4096) {
@@ -201,18 +213,18 @@ final class BenchmarkPeer: Sendable {
 
     /// With `touches` false its memory is fresh, as that of a ring's receive buffers is.
     static func start(
-        _ plan: [(Int, Int)], window: Int, isSealed: Bool, touches: Bool = true
+        _ plan: [(Int, Int)], window: Int, lane: LaneKind?, isSealed: Bool, touches: Bool = true
     ) throws(TransportError) -> BenchmarkPeer {
         let peer = BenchmarkPeer([try TCPListener(), try TCPListener()])
-        let thread = try PinnedThread.start(name: "bench-peer") { peer.answer(plan, window, isSealed, touches) }
+        let thread = try PinnedThread.start(name: "bench-peer") { peer.answer(plan, window, lane, isSealed, touches) }
         peer.thread.withLock { $0 = thread }
         return peer
     }
 
-    private func answer(_ plan: [(Int, Int)], _ window: Int, _ isSealed: Bool, _ touches: Bool) {
+    private func answer(_ plan: [(Int, Int)], _ window: Int, _ lane: LaneKind?, _ isSealed: Bool, _ touches: Bool) {
         do throws(TransportError) {
             var end = try BenchmarkEnd.connect(
-                rank: Rank(1), listeners: listeners, plan: plan, window: window, isSealed: isSealed, touches: touches)
+                rank: Rank(1), listeners: listeners, plan: plan, window: window, lane: lane, isSealed: isSealed, touches: touches)
             _ = try end.roundTrips(answering: true)
             for (bytes, count) in plan { _ = try end.stream(bytes, count, sending: false) }
             end.close()

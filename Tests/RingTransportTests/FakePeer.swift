@@ -15,6 +15,8 @@ final class FakePeer: Sendable {
     static let secret = Array("a secret".utf8)
     let descriptor: Int32
     private let isClosed = Atomic<Bool>(false)
+    /// What it agreed on, if not the connection. Written before the peer is handed over, used by one thread at a time.
+    nonisolated(unsafe) var lane: (any Lane)?
 
     /// Connects to a port and says nothing.
     init(to port: UInt16) throws {
@@ -112,7 +114,8 @@ final class FakePeer: Sendable {
             message += try read(count - message.count)
             switch talk.receive(message) {
             case .answer(let bytes): try write(bytes)
-            case .chosen(let bytes, _, _):
+            case .chosen(let bytes, let lane, _):
+                unsafe self.lane = lane
                 try write(bytes)
                 return
             case .failed(_, let reason): throw Failure("no lane: \(reason)")
@@ -157,12 +160,14 @@ extension FrameHeader {
 
 /// Rank 0 of a ring of two, connected to a fake rank 1.
 func withVictim<Result>(
-    options: TCPOptions = TCPOptions(), _ body: (inout TCPTransport, FakePeer) throws -> Result
+    options: TCPOptions = TCPOptions(), wishes: LaneWishes = LaneWishes(), _ body: (inout TCPTransport, FakePeer) throws -> Result
 ) throws -> Result {
     let listener = try TCPListener(report: { _ in })
     let port = listener.port
     let joining = Joining()
-    let thread = try PinnedThread.start(name: "fake-peer") { joining.run { try FakePeer.join(port, isSealed: options.isSealed) } }
+    let thread = try PinnedThread.start(name: "fake-peer") {
+        joining.run { try FakePeer.join(port, isSealed: options.isSealed, wishes: wishes) }
+    }
     var transport = try connectTransport(listener, options: options)
     thread.join()
     let peer = try joining.peer()

@@ -41,6 +41,37 @@ struct ChecksumTests {
         }
     }
 
+    @Test("copying and checksumming in one pass gives the copy and the checksum, whatever the length, alignment and way of storing")
+    func copying() {
+        let seed: UInt64 = 4
+        var generator = SeededGenerator(seed: seed)
+        let bytes = (0..<80_000).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        let counts = [0, 1, 7, 8, 63, 64, 65, 1000, 12_287, 12_288, 12_289, 16_384, 24_577, 40_000, 49_152, 70_001]
+        for (place, count) in (counts + counts + counts).enumerated() {
+            let (from, to) = (place % 5, place % 3 == 0 ? 0 : place % 67)
+            var copy = [UInt8](repeating: 0xAA, count: count + 200)
+            for streams in [false, true] {
+                let sum = unsafe bytes.withUnsafeBytes { source in
+                    unsafe copy.withUnsafeMutableBytes { target in
+                        guard let start = source.baseAddress, let end = target.baseAddress else { return UInt32(0) }
+                        // Stores past the caches need places that are multiples of 32.
+                        let aligned = (32 - Int(bitPattern: end) % 32) % 32 + to
+                        let sum = unsafe ring_crc32c_copy(77, end + aligned, start + from, count, streams)
+                        let isWhole = (0..<count).allSatisfy { unsafe target[aligned + $0] == source[from + $0] }
+                        let isAlone = unsafe (0..<aligned).allSatisfy { unsafe target[$0] == 0xAA } && target[aligned + count] == 0xAA
+                        #expect(isWhole && isAlone, "seed \(seed), \(count) bytes, \(from) to \(to)")
+                        for index in 0..<target.count { unsafe target[index] = 0xAA }
+                        return sum
+                    }
+                }
+                let expected = unsafe bytes.withUnsafeBytes {
+                    unsafe Checksum.portable(UnsafeRawBufferPointer(rebasing: $0[from..<from + count]), continuing: 77)
+                }
+                #expect(sum == expected, "seed \(seed), \(count) bytes, \(from) to \(to), streams \(streams)")
+            }
+        }
+    }
+
     @Test("the header's checksum in RingCore is the same function")
     func header() {
         let header = FakePeer.frame(.heartbeat)

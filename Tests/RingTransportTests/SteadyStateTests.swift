@@ -7,10 +7,12 @@ import Testing
 
 @Suite("Steady state", .serialized, .timeLimit(.minutes(5)))
 struct SteadyStateTests {
-    @Test("ten thousand messages of four sizes leave the heap as it was", arguments: [false, true])
-    func heap(isSealed: Bool) throws {
+    @Test(
+        "ten thousand messages of four sizes leave the heap as it was",
+        arguments: [(LaneKind.tcp, false), (.tcp, true), (.sharedMemory, false)])
+    func heap(lane: LaneKind, isSealed: Bool) throws {
         var options = TCPOptions()
-        options.isSealed = isSealed
+        (options.lane, options.isSealed) = (lane, isSealed)
         let chosen = options
         let listeners = try (0..<2).map { _ in try TCPListener() }
         let grown = Counter()

@@ -86,3 +86,11 @@ struct SeededGenerator: RandomNumberGenerator {
         return z ^ (z >> 31)
     }
 }
+
+/// What each rank found its pairs to have chosen.
+final class Found: Sendable {
+    private let choices: Mutex<[[LaneChoice?]]>
+    init(_ ranks: Int) { choices = Mutex(Array(repeating: [], count: ranks)) }
+    func set(_ rank: Int, _ found: [LaneChoice?]) { choices.withLock { $0[rank] = found } }
+    var all: [[LaneChoice?]] { choices.withLock { $0 } }
+}

@@ -8,7 +8,7 @@ import Testing
 
 /// The implementations under test. A new one is added here and has to satisfy every claim.
 enum Kind: String, CaseIterable, Sendable, CustomTestStringConvertible {
-    case inProcess, tcp, sealedTCP
+    case inProcess, tcp, sealedTCP, sharedMemory
     var testDescription: String { rawValue }
 }
 
@@ -235,11 +235,12 @@ private func endpoints(
     case .inProcess:
         let fabric = try InProcessFabric(world: world, faults: faults)
         return { EndpointOf(fabric.transport(for: $0), barrier: barrier) }
-    case .tcp, .sealedTCP:
+    case .tcp, .sealedTCP, .sharedMemory:
         let listeners = try world.ranks.map { _ in try TCPListener() }
         var choices = options
         choices.faults = faults
         choices.isSealed = kind == .sealedTCP
+        choices.lane = kind == .sharedMemory ? .sharedMemory : .tcp
         let chosen = choices
         return { rank in
             let wire = try TCPTransport.connect(

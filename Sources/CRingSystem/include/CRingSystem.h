@@ -12,6 +12,9 @@
 uint32_t ring_crc32c(uint32_t crc, const void *_Nullable bytes, size_t count);
 // The same by tables, whatever the processor; the twin against which the fast one is tested.
 uint32_t ring_crc32c_portable(uint32_t crc, const void *_Nullable bytes, size_t count);
+// The checksum of `count` bytes at `from`, which are copied to `to` in the same pass over memory; the two must not overlap.
+// `streams` keeps the copy out of the caches: for more bytes than they hold, that nobody reads at once.
+uint32_t ring_crc32c_copy(uint32_t crc, void *_Nullable to, const void *_Nullable from, size_t count, bool streams);
 // True when ring_crc32c uses the processor's instruction.
 bool ring_crc32c_is_accelerated(void);
 
@@ -90,6 +93,39 @@ typedef struct {
 int64_t ring_socket_read(int descriptor, const ring_bytes *_Nonnull runs, int count);
 int64_t ring_socket_write(int descriptor, const ring_bytes *_Nonnull runs, int count);
 
+// Memory that two processes share. A descriptor of `count` bytes that nobody can make shorter or longer, its pages taken; or
+// -errno (-EFBIG beyond the limit of file sizes).
+int ring_shared_create(size_t count);
+// 0 when a descriptor that somebody else made is such memory of exactly `count` bytes; EPROTO or another errno value if not.
+int ring_shared_check(int descriptor, size_t count);
+// Maps it for reading and writing; NULL and an errno value in *error. ring_memory_unmap ends it.
+void *_Nullable ring_shared_map(int descriptor, size_t count, int *_Nonnull error);
+
+// Unix sockets with abstract names, nonblocking: who shares our network namespace can call, whoever it is. A descriptor or -errno.
+int ring_local_listen(const char *_Nonnull name);
+int ring_local_dial(const char *_Nonnull name);
+int ring_local_accept(int listener);
+// Whether the other end belongs to the user that we are.
+bool ring_local_is_same_user(int descriptor);
+// Sends `count` bytes and a descriptor; takes exactly as many and one descriptor. 0 or an errno value: EPROTO when something
+// else came, EMFILE when this process can have no more descriptors.
+int ring_local_send(int descriptor, const void *_Nonnull bytes, size_t count, int passed);
+int ring_local_receive(int descriptor, void *_Nonnull bytes, size_t count, int *_Nonnull passed);
+// A connection as a bell: rings at the other end; silences our own end, false when the other is closed.
+void ring_local_ring(int descriptor);
+bool ring_local_hush(int descriptor);
+// What this host calls itself since it was started; false when it does not say. `limit` 40 is enough.
+bool ring_host_identity(char *_Nonnull text, size_t limit);
+// The effective user.
+uint32_t ring_user(void);
+
+// Words of shared memory. The other side may change them at any time, so each is read once and then judged.
+static inline uint64_t ring_word_load(const uint64_t *_Nonnull word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+static inline void ring_word_store(uint64_t *_Nonnull word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+static inline uint64_t ring_word_exchange(uint64_t *_Nonnull word, uint64_t value) {
+    return __atomic_exchange_n(word, value, __ATOMIC_SEQ_CST);
+}
+static inline void ring_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 // Lets the other hardware thread, and the memory, breathe in a loop that waits.
 static inline void ring_cpu_pause(void) {
 #if defined(__x86_64__)

@@ -33,7 +33,7 @@ public struct TCPOptions: Sendable {
     /// `connect` throws `.refused` with the peer and the reason.
     public var lane: LaneKind? = .tcp
     /// Lanes beside the connection that may be chosen, the best first.
-    package var laneSources: [any LaneSource] = []
+    package var laneSources: [any LaneSource] = [SharedMemorySource()]
     /// The CPU of the I/O thread; `nil` lets the scheduler choose.
     public var ioCPU: Int?
     /// Faults that will be met by messages which arrive here.
