@@ -19,13 +19,14 @@ extension TCPLoop {
     }
 
     /// Waits awake for a moment, if a lane has just been busy: its other side is likely to answer sooner than this thread could
-    /// fall asleep and be woken. True when there is something to do.
+    /// fall asleep and be woken. Whoever else wants the core gets it meanwhile. True when there is something to do.
     func spin() -> Bool {
         if !isLively || Self.cpuCount == 1 { return false }
         isLively = false
         let end = MonotonicClock.now().nanoseconds + TransportLimits.spinNanoseconds
         repeat {
             for _ in 0..<8 { ring_cpu_pause() }
+            _ = sched_yield()
             if !mailbox.commands.isEmpty || mailbox.closeRequested.load(ordering: .relaxed) && leaveBy == nil { return true }
             for link in apart where link.isOpen && (link.lane.hasInput || link.watchesWritable && link.lane.hasRoom) { return true }
         } while MonotonicClock.now().nanoseconds < end

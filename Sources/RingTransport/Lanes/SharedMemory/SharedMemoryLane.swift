@@ -131,8 +131,9 @@ import RingCore
     }
 
     package func read(_ link: Link, mayFetch: Bool) -> LaneIntake {
-        guard hasInput else { return .nothing }
+        let isEmpty = !hasInput
         if let breach { return .failed(breach) }
+        if isEmpty { return .nothing }
         let available = Int(peerTail &- head)
         if link.frame == nil {
             unsafe copyOut(to: link.staging + link.stagingEnd, FrameHeader.byteCount, 0, streams: false)
