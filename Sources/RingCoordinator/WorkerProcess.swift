@@ -63,7 +63,7 @@ final class WorkerProcess: Sendable {
     /// as it lives. The child is left for Foundation to collect; where that was faster, its handler tells.
     private func watch(_ identifier: Int32, _ tell: @escaping @Sendable (String) -> Void) {
         let watcher = Thread {
-            var info = siginfo_t()
+            var info = unsafe siginfo_t()
             var result: Int32
             repeat { result = unsafe waitid(P_PID, id_t(identifier), &info, WEXITED | WNOWAIT) } while result != 0 && errno == EINTR
             guard result == 0 else { return }
