@@ -45,7 +45,7 @@ extension WorkerDirective: Codable {
 
 extension WorkerProgress: Codable {
     private enum CodingKeys: String, CodingKey {
-        case phase, layer, layers, step, steps, tokensDone, tokensTotal, computeSeconds, exposedSeconds
+        case phase, layer, layers, step, steps, tokensDone, tokensTotal, computeSeconds, exposedSeconds, transport, transportRemark
     }
 
     /// One field a property; a worker that does not count seconds leaves them out.
@@ -57,6 +57,8 @@ extension WorkerProgress: Codable {
             step: try count(.step), steps: try count(.steps), tokensDone: try count(.tokensDone), tokensTotal: try count(.tokensTotal),
             computeSeconds: try fields.decodeIfPresent(Double.self, forKey: .computeSeconds) ?? 0,
             exposedSeconds: try fields.decodeIfPresent(Double.self, forKey: .exposedSeconds) ?? 0)
+        transport = try fields.decodeIfPresent(String.self, forKey: .transport)
+        transportRemark = try fields.decodeIfPresent(String.self, forKey: .transportRemark)
     }
 
     /// The form that `init(from:)` reads, seconds included.
@@ -71,6 +73,8 @@ extension WorkerProgress: Codable {
         try fields.encode(tokensTotal, forKey: .tokensTotal)
         try fields.encode(computeSeconds, forKey: .computeSeconds)
         try fields.encode(exposedSeconds, forKey: .exposedSeconds)
+        try fields.encodeIfPresent(transport, forKey: .transport)
+        try fields.encodeIfPresent(transportRemark, forKey: .transportRemark)
     }
 }
 

@@ -103,6 +103,10 @@ public struct WorkerProgress: Hashable, Sendable {
     public var computeSeconds: Double
     /// Seconds in which its engine has had nothing to do but wait for communication in this run.
     public var exposedSeconds: Double
+    /// What its data travels by to and from other ranks: `tcp`, `shared-memory`, or `shared-memory 1, tcp 2` where they differ.
+    public var transport: String?
+    /// Why that is not something better, if something better was tried.
+    public var transportRemark: String?
 
     /// Progress of its parts.
     public init(
@@ -184,6 +188,8 @@ public struct WorkerSummary: Hashable, Sendable, Codable {
     public var retransmissions = 0
     /// The kernel table it used.
     public var isa = ""
+    /// What its data travelled by to and from other ranks: `tcp`, `shared-memory`, or `shared-memory 1, tcp 2` where they differed.
+    public var transport: String?
     /// The answer; only the leading rank gives it.
     public var generatedTokens: [UInt32]?
     /// Its ring steps in order, at most `ControlLimits.stepFigures` entries over all ranks.

@@ -7,16 +7,30 @@ import RingKernels
 import RingTransport
 import Synchronization
 
-/// Runs jobs with the attention engine over TCP.
+/// Runs jobs with the attention engine over a mesh of connections.
 public struct EngineExecutor: JobExecutor {
     private let roots: FolderRoots
+    private let lane: LaneKind?
     private let keeper = Keeper()
 
-    /// An executor whose jobs read and write below `roots`; between jobs it holds at most what is left of a broken one.
-    public init(roots: FolderRoots = .anywhere) { self.roots = roots }
+    /// An executor whose jobs read and write below `roots`; between jobs it holds at most what is left of a broken one. Its rings'
+    /// data travels by `lane`, or by the best that each pair can have.
+    public init(roots: FolderRoots = .anywhere, lane: LaneKind? = nil) { (self.roots, self.lane) = (roots, lane) }
 
     /// See `JobExecutor`. When the machine's cores go round, the job's threads are pinned, each to a core of its own.
     public func execute(
+        _ assignment: Assignment, prompt: [PromptChunk], context: ExecutionContext
+    ) throws(ExecutionError) -> WorkerSummary? {
+        var context = context
+        let (lanes, report) = (RingLanes(wanted: lane), context.report)
+        context.lanes = lanes
+        context.report = { report(lanes.add(to: $0)) }
+        var summary = try executePinned(assignment, prompt: prompt, context: context)
+        summary?.transport = lanes.transport
+        return summary
+    }
+
+    private func executePinned(
         _ assignment: Assignment, prompt: [PromptChunk], context: ExecutionContext
     ) throws(ExecutionError) -> WorkerSummary? {
         let cpus = Self.cpus(for: assignment)

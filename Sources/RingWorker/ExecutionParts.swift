@@ -36,11 +36,14 @@ enum ExecutionParts {
         }
         var options = TCPOptions()
         options.isSealed = assignment.isEncrypted
+        options.lane = context.lanes.wanted
         do throws(TransportError) {
-            return try TCPTransport.connect(
+            let wire = try TCPTransport.connect(
                 listener: context.listener, rank: Rank(assignment.rank), world: WorldSize(assignment.world),
                 peers: assignment.peers.map { PeerAddress($0.host, UInt16(clamping: $0.port)) }, secret: secret,
                 epoch: assignment.epoch, job: assignment.job, deadline: .seconds(ExecutionLimits.connectSeconds), options: options)
+            context.lanes.note(wire.lanes)
+            return wire
         } catch { throw Self.error(error) }
     }
 

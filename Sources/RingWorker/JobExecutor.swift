@@ -43,13 +43,15 @@ public struct ExecutionContext: Sendable {
     /// The data plane's listening socket of this worker; its port is in `Assignment.peers[rank]`.
     public let listener: TCPListener
     /// Hands a report to the session; never blocks. Call it freely: progress is thinned out on the way.
-    public let report: @Sendable (WorkerReport) -> Void
+    public internal(set) var report: @Sendable (WorkerReport) -> Void
     /// Whether the job is to be given up. Ask at least every 100 ms of work and in every wait.
     public let isCancelled: @Sendable () -> Bool
     /// Hands what was noted of the run to the coordinator, and returns when it is there or cannot be got there: a run never fails for it.
     public let handOver: @Sendable ([UInt8]) -> Void
     /// Reports `ready` and blocks until every rank is. False: the job was cancelled meanwhile.
     public let awaitStart: @Sendable () -> Bool
+    /// What the ring's data is to travel by, and travels by.
+    var lanes = RingLanes(wanted: nil)
 
     /// A context of its parts.
     public init(

@@ -24,6 +24,8 @@ struct WorkerLog {
     private var failures = 0
     private var isReading = false
     private var why: [Run: String] = [:]
+    /// The newest run of which is told what its data travels by.
+    private var connected: Run?
 
     init(_ logger: Logger) { self.logger = logger }
 
@@ -125,7 +127,8 @@ struct WorkerLog {
         var fields = fields(report.run)
         switch report {
         case .ready: logger.info("run prepared", metadata: fields)
-        case .progress, .token: return
+        case .progress(let run, let progress): return noteLanes(run, progress)
+        case .token: return
         case .kept(_, let shares):
             fields["tokens"] = .stringConvertible(shares.reduce(0) { $0 + $1.length })
             fields["layers"] = .stringConvertible(shares.map(\.layers).min() ?? 0)
@@ -137,6 +140,7 @@ struct WorkerLog {
                 "exposed_seconds": summary.exposedSeconds,
             ]
             for (name, seconds) in figures where seconds.isFinite { fields[name] = .stringConvertible((seconds * 1000).rounded() / 1000) }
+            if let transport = summary.transport { fields["transport"] = .string(transport) }
             fields["bytes_sent"] = .stringConvertible(summary.bytesSent)
             if summary.retransmissions > 0 { fields["retransmissions"] = .stringConvertible(summary.retransmissions) }
             logger.info("run finished", metadata: fields)
@@ -155,6 +159,16 @@ struct WorkerLog {
             why[report.run] = nil
         case .ready, .progress, .token, .kept: break
         }
+    }
+
+    /// By its first progress a run tells what its data travels by.
+    private mutating func noteLanes(_ run: Run, _ progress: WorkerProgress) {
+        guard let transport = progress.transport, connected != run else { return }
+        connected = run
+        var fields = fields(run)
+        fields["transport"] = .string(transport)
+        if let remark = progress.transportRemark { fields["reason"] = .string(remark) }
+        logger.info("ring connected", metadata: fields)
     }
 
     private func because(_ run: Run) -> Logger.Metadata {

@@ -42,7 +42,8 @@ struct AttendCommand: AsyncParsableCommand {
         }
         let result = try AttendResult(for: &spec, output: attention.output, verifyRows: attention.verifyRows)
         let follower = JobFollower(
-            spec: .attend(spec), workers: cluster.workers, threads: cluster.threads, prompt: [], verbose: cluster.verbose,
+            spec: .attend(spec), workers: cluster.workers, threads: cluster.threads, prompt: [], lane: try cluster.lane.workerArguments(),
+            verbose: cluster.verbose,
             trace: try figures.traceFile())
         let summaries: [WorkerSummary]
         let outcome: OracleCheck.Outcome?
@@ -64,7 +65,8 @@ struct AttendCommand: AsyncParsableCommand {
     private func explanation(of spec: AttendSpec, _ kernels: Kernels) throws(CommandError) -> Explanation? {
         let wish = attention.sharing.schedule.schedule
         guard explain || (wish == nil && spec.queryRows != nil && cluster.workers > 1) else { return nil }
-        return try ScheduleMeasurement.explain(spec, wish, workers: cluster.workers, threads: cluster.threadsEach, kernels: kernels)
+        return try ScheduleMeasurement.explain(
+            spec, wish, workers: cluster.workers, threads: cluster.threadsEach, lane: try cluster.lane.choice().lane, kernels: kernels)
     }
 }
 

@@ -1,5 +1,5 @@
 // `ringmaster bench ring`: a ring of worker processes on loopback against one process with as many threads, on the same problem in the
-// same run. It goes the way of every job: coordinator, sessions, worker processes, TCP.
+// same run. It goes the way of every job: coordinator, sessions, worker processes, and what their data travels by.
 
 import ArgumentParser
 import Foundation
@@ -36,6 +36,7 @@ struct BenchRing: AsyncParsableCommand {
     var causal = true
     @Option(help: ArgumentHelp("Times to run each of the two.", valueName: "n"))
     var repeats: Int = 3
+    @OptionGroup var lane: LaneOptions
     @Flag(help: "Print the result as JSON.")
     var json = false
     @OptionGroup(title: "Figures") var figures: FigureOptions
@@ -82,7 +83,9 @@ struct BenchRing: AsyncParsableCommand {
 
     /// Runs ring and single process by turns; which of them is first changes with every pair, so that a drift of the machine hits both.
     private func measure(_ spec: AttendSpec, each: Int, threads: Int) async throws -> [RingBenchReport.Pair] {
-        let configuration = EmbeddedCluster.Configuration(binary: try JobFollower.ownBinary(), workers: workers)
+        var cluster = EmbeddedCluster.Configuration(binary: try JobFollower.ownBinary(), workers: workers)
+        cluster.workerArguments = try lane.workerArguments()
+        let configuration = cluster
         let (workers, repeats) = (workers, repeats)
         let trace = try figures.traceFile()
         defer { trace?.discard() }

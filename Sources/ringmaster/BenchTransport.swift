@@ -1,4 +1,5 @@
-// `ringmaster bench transport`: the data plane on loopback against a bare socket, and what encryption costs.
+// `ringmaster bench transport`: the data plane between two ranks of this machine, over TCP against a bare socket (and what
+// encryption costs) or over shared memory against a memory copy.
 
 import ArgumentParser
 import RingFormats
@@ -7,11 +8,15 @@ import RingTransport
 /// `ringmaster bench transport`.
 struct BenchTransport: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "transport", abstract: "The TCP data plane against a bare socket in the same run.",
+        commandName: "transport", abstract: "The data plane against a bare socket, or against a memory copy, in the same run.",
         discussion: """
-            Two ends on loopback, a thread each, share this machine's cores with the kernel: what it prints is what moving bytes \
-            costs, not what a network card does. --encrypt measures the same link plain and encrypted, one after the other.
+            Two ranks on this machine, a thread each: what it prints over tcp is what moving bytes costs, not what a network card \
+            does. --transport shared-memory prints the share of a memory copy's speed first, and small messages beside those over \
+            TCP. --encrypt measures the same TCP link plain and encrypted, one after the other.
             """)
+
+    @Option(help: ArgumentHelp("What to measure: tcp or shared-memory.", valueName: "name"))
+    var transport: TransportName = .only(.tcp)
 
     @Option(help: ArgumentHelp("Bytes to move for each message size, in MiB.", valueName: "n"))
     var mebibytes = 1024
@@ -24,32 +29,44 @@ struct BenchTransport: ParsableCommand {
 
     mutating func validate() throws {
         guard (1...65_536).contains(mebibytes) else { throw ValidationError("--mebibytes is 1 to 65536, got \(mebibytes)") }
+        guard let lane = transport.lane else { throw ValidationError("--transport says what to measure: tcp or shared-memory") }
+        if encrypt && lane != .tcp { throw ValidationError("--encrypt goes with --transport tcp: memory is not encrypted") }
         guard (1...TransportLimits.receivesPerPeer).contains(window) else {
             throw ValidationError("--window is 1 to \(TransportLimits.receivesPerPeer), got \(window)")
         }
     }
 
     func run() throws {
-        let plain = try measure(isSealed: false)
-        let sealed = encrypt ? try measure(isSealed: true) : nil
+        guard let lane = transport.lane else { preconditionFailure("a transport that was validated names a lane") }
+        let plain = try measure(lane, isSealed: false)
+        let sealed = encrypt ? try measure(lane, isSealed: true) : nil
+        // Small messages alone, over the lane that everybody has.
+        let tcp = lane == .tcp ? plain.roundTripSeconds : try roundTrip()
         if json {
-            Console.out(object(plain, sealed).text(pretty: true))
+            Console.out(object(plain, sealed, tcp).text(pretty: true))
         } else {
-            Console.out(text(plain, sealed))
+            Console.out(lane == .tcp ? text(plain, sealed) : text(plain, tcp))
         }
     }
 
-    private func measure(isSealed: Bool) throws -> TransportBenchmark.Report {
+    private func measure(_ lane: LaneKind, isSealed: Bool) throws -> TransportBenchmark.Report {
         do throws(TransportError) {
-            return try TransportBenchmark.run(bytesPerSize: mebibytes << 20, window: window, isSealed: isSealed)
+            return try TransportBenchmark.run(bytesPerSize: mebibytes << 20, window: window, lane: lane, isSealed: isSealed)
         } catch {
             throw CommandError.tryAgain("\(error)")
         }
     }
 
-    private func object(_ plain: TransportBenchmark.Report, _ sealed: TransportBenchmark.Report?) -> JSONValue {
+    private func roundTrip() throws -> Double {
+        do throws(TransportError) { return try TransportBenchmark.link(lane: .tcp).roundTripSeconds } catch {
+            throw CommandError.tryAgain("\(error)")
+        }
+    }
+
+    private func object(_ plain: TransportBenchmark.Report, _ sealed: TransportBenchmark.Report?, _ tcp: Double) -> JSONValue {
         [
-            "link": link(plain), "encrypted_link": sealed.map(link) ?? .null,
+            "transport": .string(plain.lane.description), "tcp_round_trip_seconds": .number(tcp), "link": link(plain),
+            "encrypted_link": sealed.map(link) ?? .null,
             "socket_bytes_per_second": .number(plain.socketBytesPerSecond),
             "copy_bytes_per_second": .number(plain.copyBytesPerSecond),
             "checksum_bytes_per_second": .number(plain.checksumBytesPerSecond),
@@ -66,6 +83,7 @@ struct BenchTransport: ParsableCommand {
                         "message_bytes": .integer(Int64(row.messageBytes)), "bytes_per_second": .number(row.bytesPerSecond),
                         "messages_per_second": .number(row.messagesPerSecond),
                         "socket_fraction": .number(row.bytesPerSecond / report.socketBytesPerSecond),
+                        "copy_fraction": .number(row.bytesPerSecond / report.copyBytesPerSecond),
                     ]
                 }),
         ]
@@ -97,5 +115,25 @@ struct BenchTransport: ParsableCommand {
         ]
         if sealed == nil { lines.append("with --encrypt: what encryption costs") }
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// Shared memory: the best ratio first, then sizes, then small messages beside TCP's.
+    private func text(_ report: TransportBenchmark.Report, _ tcp: Double) -> String {
+        var table = Table(["message", "of a copy", "GB/s", "messages/s"])
+        for row in report.rows {
+            table.add([
+                humanBytes(row.messageBytes), "\(fixed(100 * row.bytesPerSecond / report.copyBytesPerSecond, 1))%",
+                fixed(row.bytesPerSecond / 1e9, 2), grouped(Int(row.messagesPerSecond)),
+            ])
+        }
+        let best = report.rows.max { $0.bytesPerSecond < $1.bytesPerSecond }
+        let ratio = best.map { 100 * $0.bytesPerSecond / report.copyBytesPerSecond } ?? 0
+        return [
+            "shared memory carries \(fixed(ratio, 1))% of what a memory copy does, with messages of \(humanBytes(best?.messageBytes ?? 0))",
+            table.text,
+            "memory copy \(fixed(report.copyBytesPerSecond / 1e9, 1)) GB/s, checksum \(fixed(report.checksumBytesPerSecond / 1e9, 1)) GB/s a core, "
+                + "bare socket \(fixed(report.socketBytesPerSecond / 1e9, 2)) GB/s",
+            "64 bytes there and back: \(fixed(report.roundTripSeconds * 1e6, 1)) us, over TCP \(fixed(tcp * 1e6, 1)) us",
+        ].joined(separator: "\n") + "\n"
     }
 }

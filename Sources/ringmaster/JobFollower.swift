@@ -15,6 +15,8 @@ struct JobFollower: Sendable {
     let threads: Int?
     /// Token ids of the prompt; empty for `attend`.
     let prompt: [UInt32]
+    /// What the workers' data travels by, as their arguments.
+    let lane: [String]
     /// Whether to tell more on stderr.
     let verbose: Bool
     /// Where a trace of the job goes, if one is wanted.
@@ -23,6 +25,7 @@ struct JobFollower: Sendable {
     /// Starts a cluster, runs the job, ends the cluster, and gives the figures of every worker, by rank.
     func run(onToken: @escaping @Sendable (UInt32) -> Void = { _ in }) async throws -> [WorkerSummary] {
         var configuration = EmbeddedCluster.Configuration(binary: try Self.ownBinary(), workers: workers)
+        configuration.workerArguments = lane
         if verbose { configuration.mirror = { Console.message($1) } }
         // Nothing is left of a file that did not get its name.
         defer { trace?.discard() }
@@ -76,13 +79,13 @@ struct JobFollower: Sendable {
 
 /// The table of workers that a run prints for people.
 func workerTable(_ summaries: [WorkerSummary]) -> String {
-    var table = Table(["worker", "tokens", "compute s", "exposed s", "exposed", "sent", "received", "GFLOP/s", "memory"])
+    var table = Table(["worker", "tokens", "compute s", "exposed s", "exposed", "sent", "received", "over", "GFLOP/s", "memory"])
     for summary in summaries {
         let busy = summary.computeSeconds + summary.exposedSeconds
         table.add([
             "rank \(summary.rank)", grouped(summary.tokensOwned), fixed(summary.computeSeconds, 2), fixed(summary.exposedSeconds, 2),
             busy > 0 ? fixed(100 * summary.exposedSeconds / busy, 1) + "%" : "-", humanBytes(summary.bytesSent),
-            humanBytes(summary.bytesReceived),
+            humanBytes(summary.bytesReceived), summary.transport.map(printable) ?? "-",
             summary.computeSeconds > 0 ? fixed(summary.flops / summary.computeSeconds / 1e9, 1) : "-",
             humanBytes(summary.peakResidentBytes),
         ])
@@ -109,6 +112,7 @@ func workerObjects(_ summaries: [WorkerSummary]) -> JSONValue {
                 "bytes_received": .integer(Int64(summary.bytesReceived)), "flops": .number(summary.flops),
                 "steps": .integer(Int64(summary.steps)), "peak_resident_bytes": .integer(Int64(summary.peakResidentBytes)),
                 "retransmissions": .integer(Int64(summary.retransmissions)), "isa": .string(summary.isa),
+                "transport": summary.transport.map { .string($0) } ?? .null,
                 "ring_steps": stepObjects(summary.ringSteps ?? []),
             ]
         })

@@ -109,8 +109,9 @@ enum WorkerTable {
     private static func doing(_ worker: WorkerView) -> String {
         guard worker.job != nil else { return "idle" }
         guard let progress = worker.progress else { return "starting" }
-        return JobTable.describe(
+        let phase = JobTable.describe(
             progress.phase, progress.layer, progress.layers, progress.step, progress.steps, progress.tokensDone, progress.tokensTotal)
+        return phase + (progress.transport.map { " over " + printable($0) } ?? "")
     }
 }
 

@@ -52,7 +52,9 @@ struct RunCommand: AsyncParsableCommand {
         if let logits { try createLogits(at: logits, for: &spec, model) }
         let answer = Answer(model.tokenizer, streams: !cluster.json)
         let follower = JobFollower(
-            spec: .generate(spec), workers: cluster.workers, threads: cluster.threads, prompt: prompt, verbose: cluster.verbose,
+            spec: .generate(spec), workers: cluster.workers, threads: cluster.threads, prompt: prompt,
+            lane: try cluster.lane.workerArguments(),
+            verbose: cluster.verbose,
             trace: try figures.traceFile())
         let summaries: [WorkerSummary]
         do {

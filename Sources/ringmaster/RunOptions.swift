@@ -20,6 +20,7 @@ struct ClusterOptions: ParsableArguments {
     var workers: Int = 2
     @Option(help: ArgumentHelp("Compute threads of each worker (default: the machine's cores over its workers).", valueName: "n"))
     var threads: Int?
+    @OptionGroup var lane: LaneOptions
     @Flag(help: "Print the result as JSON.")
     var json = false
     @Flag(name: .shortAndLong, help: "Tell more on stderr.")

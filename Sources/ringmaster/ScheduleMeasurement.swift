@@ -13,20 +13,20 @@ enum ScheduleMeasurement {
 
     /// Weighs the schedules of `spec` over the workers of an embedded cluster, and takes the one that is asked for or else the soonest.
     static func explain(
-        _ spec: AttendSpec, _ wish: Schedule?, workers: Int, threads: Int, kernels: Kernels
+        _ spec: AttendSpec, _ wish: Schedule?, workers: Int, threads: Int, lane: LaneKind?, kernels: Kernels
     ) throws(CommandError) -> Explanation {
         let problem: ScheduleProblem
         do {
             let plan = try JobSpec.attend(spec).plan(over: WorldSize(workers))
             problem = try spec.scheduleProblem(under: plan)
         } catch { throw .failed("\(error)") }
-        let figures = try figures(spec, problem.plan, threads: threads, kernels: kernels)
+        let figures = try figures(spec, problem.plan, threads: threads, lane: lane, kernels: kernels)
         let choice = ScheduleChoice(for: problem, on: figures)
         return Explanation(figures: figures, choice: choice, schedule: wish ?? choice.chosen)
     }
 
     private static func figures(
-        _ spec: AttendSpec, _ plan: ShardPlan, threads: Int, kernels: Kernels
+        _ spec: AttendSpec, _ plan: ShardPlan, threads: Int, lane: LaneKind?, kernels: Kernels
     ) throws(CommandError) -> ScheduleFigures {
         let (shape, workers, cores) = (spec.shape, plan.world.count, MachineFacts().cpus)
         let runs = plan.queryRuns(at: spec.queryRows).flatMap { $0 }
@@ -44,7 +44,9 @@ enum ScheduleMeasurement {
             )
         }
         let link: TransportBenchmark.Link
-        do throws(TransportError) { link = try TransportBenchmark.link() } catch { throw .failed("this machine's loopback: \(error)") }
+        do throws(TransportError) { link = try TransportBenchmark.link(lane: lane) } catch {
+            throw .failed("this machine's link: \(error)")
+        }
         return ScheduleFigures(
             flopsPerSecond: rate * Double(threads), bytesPerSecond: link.bytesPerSecond, latencySeconds: link.roundTripSeconds,
             mergeBytesPerSecond: merging, threads: threads, moveSecondsPerByte: link.coreSecondsPerByte, sharedCores: Double(cores))

@@ -30,6 +30,7 @@ struct UpCommand: AsyncParsableCommand {
     var json = false
     @Flag(name: .shortAndLong, help: "Show the workers' logs too.")
     var verbose = false
+    @OptionGroup var lane: LaneOptions
     @OptionGroup var log: LogOptions
 
     mutating func validate() throws {
@@ -52,6 +53,7 @@ struct UpCommand: AsyncParsableCommand {
         configuration.listen = (address.host, address.port)
         configuration.isOpen = true
         configuration.workerArguments = WorkerFolders(models: models, data: data).arguments + log.arguments
+        configuration.workerArguments += try lane.workerArguments()
         configuration.logger = logger
         if verbose { configuration.mirror = { log.pass(on: $1, of: $0) } }
         do {

@@ -54,6 +54,7 @@ struct WorkerCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Its rack, or whatever else stands behind one slow link. Workers of a rack follow on one another in a ring.", valueName: "name"))
     var rack: String?
+    @OptionGroup var lane: LaneOptions
     @OptionGroup var log: LogOptions
     @Flag(help: ArgumentHelp("Read a cluster's token from stdin, and end when stdin does.", visibility: .private))
     var tokenStdin = false
@@ -82,6 +83,7 @@ struct WorkerCommand: AsyncParsableCommand {
             configuration.key = ParentPipe.readLine()
             ParentPipe.endWithParent()
         }
+        let transport = try lane.choice()
         let listener = try listener(for: address, logger)
         let registration = try registration(listener, facts)
         logger.info(
@@ -91,10 +93,11 @@ struct WorkerCommand: AsyncParsableCommand {
                 "tls": .stringConvertible(address.hasPrefix("https:")), "isa": .string(registration.isa),
                 "cpus": .stringConvertible(registration.cpus), "data_host": .string(registration.dataHost),
                 "data_port": .stringConvertible(registration.dataPort), "speed": .stringConvertible(registration.speed ?? 0),
+                "transport": .string(transport.lane?.description ?? "auto"),
             ])
         let joining = try await joining(address, registration.name)
         configuration.tls = try joining?.identity.tlsConfiguration()
-        let session = try session(configuration, registration, listener.listener, logger)
+        let session = try session(configuration, registration, listener.listener, transport.lane, logger)
         if !tokenStdin { takeSignals(session) }
         do {
             try await run(session, joining, logger)
@@ -106,7 +109,7 @@ struct WorkerCommand: AsyncParsableCommand {
 
     private func session(
         _ configuration: ClusterConnection.Configuration, _ registration: WorkerRegistration, _ listener: TCPListener,
-        _ logger: Logger
+        _ lane: LaneKind?, _ logger: Logger
     ) throws -> WorkerSession {
         var policy = tokenStdin ? WorkerPolicy.embedded : WorkerPolicy.daemon
         policy.graceSeconds = grace
@@ -115,7 +118,8 @@ struct WorkerCommand: AsyncParsableCommand {
         let isJailed = !tokenStdin || models != nil
         let roots = isJailed ? FolderRoots(models: folders.models, data: folders.data) : .anywhere
         return try WorkerSession(
-            configuration, registration: registration, listener: listener, executor: EngineExecutor(roots: roots), policy: policy,
+            configuration, registration: registration, listener: listener, executor: EngineExecutor(roots: roots, lane: lane),
+            policy: policy,
             logger: logger)
     }
 

@@ -29,8 +29,10 @@ enum Binary {
     }
 
     /// Runs the program to its end.
-    static func run(_ arguments: [String], stdin: String = "", environment: [String: String] = [:]) async throws -> Outcome {
-        let running = try Running(arguments, stdin: stdin, environment: environment)
+    static func run(
+        _ arguments: [String], stdin: String = "", environment: [String: String] = [:], limits: String? = nil
+    ) async throws -> Outcome {
+        let running = try Running(arguments, stdin: stdin, environment: environment, limits: limits)
         return await running.outcome()
     }
 }
@@ -42,12 +44,13 @@ final class Running: Sendable {
     private let err = Collector()
     let identifier: Int32
 
-    init(_ arguments: [String], stdin: String = "", environment: [String: String] = [:]) throws {
+    /// `limits` is what a shell does before it becomes the program, as `ulimit -n 50`.
+    init(_ arguments: [String], stdin: String = "", environment: [String: String] = [:], limits: String? = nil) throws {
         let child = Process()
-        child.executableURL = URL(filePath: Binary.path)
-        child.arguments = arguments
+        child.executableURL = URL(filePath: limits == nil ? Binary.path : "/bin/bash")
+        child.arguments = (limits.map { ["-c", $0 + #"; exec "$0" "$@""#, Binary.path] } ?? []) + arguments
         var variables = ProcessInfo.processInfo.environment
-        for name in ["COLUMNS", "NO_COLOR", "RINGMASTER_ISA", "RINGMASTER_ACTIVATIONS"] { variables[name] = nil }
+        for name in ["COLUMNS", "NO_COLOR", "RINGMASTER_ISA", "RINGMASTER_ACTIVATIONS", "RINGMASTER_TRANSPORT"] { variables[name] = nil }
         child.environment = variables.merging(environment) { $1 }
         let input = Pipe()
         child.standardInput = input

@@ -71,6 +71,10 @@ struct MessageTests {
         (timed.computeSeconds, timed.exposedSeconds) = (2.5, 0.25)
         let text = try roundTrip(timed)
         #expect(text.contains(#""compute_seconds":2.5,"exposed_seconds":0.25"#), "\(text)")
+        #expect(!text.contains("transport"), "what is not known is left out: \(text)")
+        (timed.transport, timed.transportRemark) = ("shared-memory 1, tcp 2", "rank 3: it is elsewhere")
+        let connected = try roundTrip(timed)
+        #expect(connected.contains(#""transport":"shared-memory 1, tcp 2","transport_remark":"rank 3: it is elsewhere""#), "\(connected)")
         // What a reader that does not know the new fields takes from it.
         struct Older: Decodable { let tokensDone: Int, tokensTotal: Int }
         #expect(try JSONDecoder().decode(Older.self, from: JSONEncoder().encode(timed)).tokensTotal == 50)
