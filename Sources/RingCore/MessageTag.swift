@@ -14,6 +14,8 @@ public struct MessageTag: Hashable, Sendable, CustomStringConvertible {
         case rows = 4
         /// A benchmark's or test's payload.
         case probe = 5
+        /// Numbers of which every rank is to know the largest.
+        case maxima = 6
     }
 
     /// kind 8 bits, layer 12, step 20, piece 24, from the top.

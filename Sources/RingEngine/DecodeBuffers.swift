@@ -62,6 +62,9 @@ struct DecodeBuffers {
 }
 
 extension DecodeBuffers {
+    /// All memory that the wire knows of.
+    var regions: [RegionKey] { [queries.region, partials.region, barrier.region] }
+
     /// Lists the keys of `shard` and of `grown` decoded tokens in `segments`.
     mutating func list(_ shard: ShardBlocks, grown: Int) {
         let limit = EngineLimits.decodeTaskKeys

@@ -12,7 +12,7 @@ struct MessageBuffer: Sendable {
 
     let floatCount: Int
     private let rows: FloatRows
-    private let region: RegionKey
+    let region: RegionKey
 
     init<Wire: Transport & ~Copyable>(floats: Int, slots: Int, registeredWith wire: inout Wire) throws(EngineError) {
         floatCount = floats

@@ -46,6 +46,9 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
     var passing: QueryBuffers?
     /// Queries that are being sent as they lie: they must outlive the wire also when an error ends the pass.
     var sending: FloatRows?
+    /// Numbers that are being compared with those of the others, which must outlive the wire for the same reason.
+    var comparing: MessageBuffer?
+    private let shape: EngineShape
     private let begun = MonotonicClock.now()
 
     /// A rank on memory that `EngineMemory` has mapped and registered with `wire`, which must be connected already.
@@ -53,6 +56,7 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
         _ memory: EngineMemory, wire: consuming Wire, pool: ComputePool, kernels: Kernels,
         isCancelled: @escaping @Sendable () -> Bool = { false }
     ) {
+        shape = memory.shape
         plan = memory.shape.plan
         layout = memory.shape.layout
         heads = memory.shape.heads
@@ -78,6 +82,23 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
     /// Seconds for which a wait may see no progress: as long as this rank has worked itself, since a peer with the same work
     /// may be half as fast, and never less than the limit. Peers that die or fall silent are noticed by the transport.
     var patienceSeconds: Double { max(stallSeconds, MonotonicClock.now().seconds(since: begun)) }
+
+    /// This rank with the same connections and room for keys and values of type `element`, none of which is there yet. For before the
+    /// first pass: no message may be under way.
+    public consuming func kept(as element: ElementType) throws(EngineError) -> RingEngine {
+        var shape = shape
+        do throws(KernelError) {
+            shape.layout = try KVLayout(kvHeads: layout.kvHeads, headDim: layout.headDim, valueDim: layout.valueDim, element: element)
+        } catch { throw .memory(error) }
+        let (regions, pool, kernels, isCancelled) = ([store.region] + receiveRegions + decode.regions, pool, kernels, isCancelled)
+        let (threads, stallSeconds, roundRowsMax, trace, fault) = (scratch.count, stallSeconds, roundRowsMax, trace, fault)
+        var wire = wire
+        do throws(TransportError) { for region in regions { try wire.unregister(region) } } catch { throw .transport(error) }
+        let memory = try EngineMemory(shape, for: &wire, threads: threads)
+        var engine = RingEngine(memory, wire: wire, pool: pool, kernels: kernels, isCancelled: isCancelled)
+        (engine.stallSeconds, engine.roundRowsMax, engine.trace, engine.fault) = (stallSeconds, roundRowsMax, trace, fault)
+        return engine
+    }
 
     /// Ends the connections. Peers that still wait for this rank see it as lost.
     public mutating func close() { wire.close() }

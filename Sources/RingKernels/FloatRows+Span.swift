@@ -1,4 +1,4 @@
-// Rows as one span, for readers that fill memory, and rounding in place for callers that check bf16 against f32.
+// Rows as one span, for readers that fill memory, rounding in place for callers that check bf16 against f32, and how large rows are.
 
 extension FloatRows {
     /// Hands the rows, which must lie without gaps, to `body` as one span of rows x columns values.
@@ -26,5 +26,20 @@ extension FloatRows {
                 unsafe start[column] = Float(bitPattern: bits & 0x7F80_0000 == 0x7F80_0000 ? bits : rounded)
             }
         }
+    }
+}
+
+extension FloatRows {
+    /// The largest sum of magnitudes that a row has; zero without rows.
+    public var largestMagnitudeSum: Double {
+        var largest = 0.0
+        for row in 0..<rows {
+            let start = unsafe base + row * stride
+            var sum = 0.0
+            for column in 0..<columns { sum += unsafe Double(abs(start[column])) }
+            // A sum that is not a number stays.
+            if !(sum <= largest) { largest = sum }
+        }
+        return largest
     }
 }

@@ -17,14 +17,22 @@ public struct KVQuantisation: Hashable, Sendable {
 
     /// The most by which exact attention of a query row over the stored keys and values can differ from that over the ones that were
     /// packed, in any element of the output.
-    ///
-    /// A score moves by at most d = |q|_1 x keyStep / 2 x scale, so the weights by 2 tanh(d / 2) in sum, each against a stored value of at
-    /// most 127 steps; and the values themselves by half a step.
     public func errorBound(query: [Float], scale: Double) -> Double {
-        let moved = query.reduce(0) { $0 + Double(abs($1)) } * keyStep / 2 * scale
-        // A step is an f32 quotient, itself rounded: the last factor covers that.
-        return (2 * tanh(moved / 2) * 127 * valueStep + valueStep / 2) * (1 + 0x1p-20)
+        errorBound(querySum: query.reduce(0) { $0 + Double(abs($1)) }, scale: scale)
     }
+
+    /// The same for every query whose magnitudes add up to at most `querySum`.
+    ///
+    /// A score moves by at most d = querySum x keyStep / 2 x scale, so the weights by 2 tanh(d / 2) in sum, each against a stored value of
+    /// at most 127 steps; and the values themselves by half a step (Docs/MATH.md, section 6).
+    public func errorBound(querySum: Double, scale: Double) -> Double {
+        let moved = querySum * (keyStep / 2 + Self.lost) * scale
+        // A step is an f32 quotient, itself rounded: the last factor covers that.
+        return (2 * tanh(moved / 2) * (127 * valueStep + Self.lost) + valueStep / 2 + Self.lost) * (1 + 0x1p-20)
+    }
+
+    /// All that can be lost of an element whose row has a step below the normal numbers, which kernels take as zero: 127 steps.
+    private static let lost = 0x1p-119
 }
 
 extension KVBlocks {

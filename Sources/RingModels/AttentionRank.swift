@@ -8,13 +8,15 @@ import RingKernels
 public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
     /// The attention engine, with this rank's KV.
     public var engine: RingEngine<Wire>
-    private let source: AttentionSource
-    private let mask: Mask
-    private let queries: FloatRows
-    private let state: HeadStates
-    private let bins: HeadBins?
+    let source: AttentionSource
+    let mask: Mask
+    let buffers: AttentionBuffers
+
+    var queries: FloatRows { buffers.queries }
+    private var state: HeadStates { buffers.state }
+    private var bins: HeadBins? { buffers.bins }
     /// Own positions with queries, ascending; `nil` is all of them.
-    private let positions: [Int]?
+    private var positions: [Int]? { buffers.positions }
 
     /// Shape of the engine that a problem needs; `element` is how keys and values are kept and sent.
     public static func shape(
@@ -26,10 +28,7 @@ public struct AttentionRank<Wire: RingWire & ~Copyable>: ~Copyable {
 
     /// A rank that computes `source` on `engine`, which was made with `shape(...)`, in `buffers` made for it.
     public init(_ source: AttentionSource, mask: Mask, engine: consuming RingEngine<Wire>, buffers: AttentionBuffers) {
-        queries = buffers.queries
-        state = buffers.state
-        bins = buffers.bins
-        positions = buffers.positions
+        self.buffers = buffers
         self.source = source
         self.mask = mask
         self.engine = engine

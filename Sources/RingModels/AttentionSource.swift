@@ -54,6 +54,8 @@ public struct AttentionSource: Sendable {
     public let shape: Shape
     private let origin: Origin
     private let kernels: Kernels
+    /// As what keys and values are read back, where not as they are given.
+    private var kept: ElementType?
 
     /// Standard normals of `seed`: element i of a tensor depends on the seed, the tensor and i alone.
     public init(seed: UInt64, shape: Shape, kernels: Kernels) {
@@ -115,5 +117,31 @@ public struct AttentionSource: Sendable {
         if let bad = rows.firstNonFiniteRow {
             throw .malformed("tensor \(tensor.name) holds NaN or infinity in token \(first + bad); clean the input and try again")
         }
+        if let kept, tensor != .query { try round(rows, of: tensor, to: kept) }
+    }
+
+    /// The same problem with keys and values as blocks of `element` hold them: what is computed from such blocks, for checks.
+    public func kept(as element: ElementType) -> AttentionSource {
+        var source = self
+        source.kept = element
+        return source
+    }
+
+    /// Packs rows of keys or values and reads them back.
+    private func round(_ rows: FloatRows, of tensor: Tensor, to element: ElementType) throws(FormatError) {
+        do throws(KernelError) {
+            let layout = try KVLayout(kvHeads: shape.kvHeads, headDim: shape.headDim, valueDim: shape.valueDim, element: element)
+            let blocks = try KVBlocks.allocate(layout: layout, capacity: rows.rows, firstPosition: 0)
+            let width = tensor == .key ? shape.headDim : shape.valueDim
+            for head in 0..<shape.kvHeads {
+                let some = rows.columns(head * width..<(head + 1) * width)
+                _ = tensor == .key ? blocks.packKeys(some, head: head, at: 0) : blocks.packValues(some, head: head, at: 0)
+                if tensor == .key {
+                    blocks.unpackKeys(into: some, head: head, from: 0)
+                } else {
+                    blocks.unpackValues(into: some, head: head, from: 0)
+                }
+            }
+        } catch { throw .unsupported("\(error)") }
     }
 }

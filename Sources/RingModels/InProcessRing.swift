@@ -14,8 +14,13 @@ public struct AttentionResult: Sendable {
     public let lse: FloatRows
     /// What each rank's pass has cost.
     public internal(set) var reports: [PassReport] = []
+    /// Where keys and values were to be int8: the most by which that can change an element of `out`.
+    public internal(set) var errorBound: Double?
+    /// How keys and values were kept in the end.
+    public internal(set) var element: ElementType
 
-    init(_ shape: AttentionSource.Shape) throws(KernelError) {
+    init(_ shape: AttentionSource.Shape, element: ElementType) throws(KernelError) {
+        self.element = element
         out = try .allocate(rows: shape.tokens, columns: shape.heads * shape.valueDim)
         lse = try .allocate(rows: shape.tokens, columns: shape.heads)
     }
@@ -41,6 +46,8 @@ public enum InProcessRing {
         public var positions: [Int]?
         /// Whether the result has the same bits on however many ranks and threads; a `plan` must then have that grain.
         public var deterministic = false
+        /// What int8 keys and values may change; where they could change more, they are kept as bf16. `nil` is anything.
+        public var errorTolerance: Double?
         package var fault: RingFault?
         package var roundRowsMax = Int.max
 
@@ -67,27 +74,36 @@ public enum InProcessRing {
             }
         } catch { throw .unsupported("\(error)") }
         var result: AttentionResult
-        do throws(KernelError) { result = try AttentionResult(source.shape) } catch { throw .kernel(error) }
+        do throws(KernelError) { result = try AttentionResult(source.shape, element: options.element) } catch { throw .kernel(error) }
         let failure = FirstError()
-        let reports = Mutex([PassReport](repeating: PassReport(), count: options.world.count))
+        let outcomes = Mutex([Outcome?](repeating: nil, count: options.world.count))
         do {
             let shared = result
             try InProcessRanks.run(options.world) { rank, wire in
                 do throws(ModelError) {
-                    let report = try run(rank, wire, source, options, plan: plan, kernels: kernels, into: shared)
-                    reports.withLock { $0[rank.index] = report }
+                    let outcome = try run(rank, wire, source, options, plan: plan, kernels: kernels, into: shared)
+                    outcomes.withLock { $0[rank.index] = outcome }
                 } catch { failure.note(rank.index, error) }
             }
         } catch { throw .engine(.transport(error)) }
         if let error = failure.first { throw error }
-        result.reports = reports.withLock { $0 }
+        for outcome in outcomes.withLock({ $0 }) {
+            guard let outcome else { preconditionFailure("a rank has neither failed nor finished") }
+            result.reports.append(outcome.report)
+            (result.errorBound, result.element) = (outcome.errorBound, outcome.element)
+        }
         return result
+    }
+
+    /// What one rank has to say; the last two are the same on all.
+    private struct Outcome {
+        let report: PassReport, errorBound: Double?, element: ElementType
     }
 
     private static func run(
         _ rank: Rank, _ wire: consuming InProcessRanks.Wire, _ source: AttentionSource, _ options: Options, plan: ShardPlan,
         kernels: Kernels, into result: AttentionResult
-    ) throws(ModelError) -> PassReport {
+    ) throws(ModelError) -> Outcome {
         let shape: EngineShape
         let buffers: AttentionBuffers
         do throws(KernelError) {
@@ -106,13 +122,19 @@ public enum InProcessRing {
         engine.roundRowsMax = options.roundRowsMax
         var attention = AttentionRank(source, mask: options.mask, engine: engine, buffers: buffers)
         try attention.load()
+        let bound = try attention.errorBound()
+        if let bound, let tolerance = options.errorTolerance, !(bound <= tolerance) {
+            attention = try attention.kept(as: .bf16)
+            try attention.load()
+        }
         let report = try attention.attend(by: options.schedule, at: options.positions)
         try attention.collect { (position, out, lse) in
             result.out.rows(position..<position + out.rows).copy(from: out)
             result.lse.rows(position..<position + out.rows).copy(from: lse)
         }
         do throws(EngineError) { try attention.engine.barrier() } catch { throw .engine(error) }
+        let element = attention.engine.layout.element
         attention.engine.close()
-        return report
+        return Outcome(report: report, errorBound: bound, element: element)
     }
 }
