@@ -8,9 +8,17 @@ public enum ElementKind: String, Hashable, Sendable, Codable, CaseIterable {
     case f32
     /// The upper half of a single, 2 bytes.
     case bf16
+    /// A byte, with a scale for each token's row of a head; of keys and values that are kept, never of an input.
+    case int8
 
-    /// Bytes of one number.
-    public var byteCount: Int { self == .f32 ? 4 : 2 }
+    /// Bytes of a head's row of `width` numbers.
+    public func byteCount(ofRow width: Int) -> Int {
+        switch self {
+        case .f32: 4 * width
+        case .bf16: 2 * width
+        case .int8: width + 4
+        }
+    }
 }
 
 /// Rows `start ..< start + count` of a result.
@@ -132,6 +140,9 @@ public struct AttendSpec: Hashable, Sendable, Codable {
     public var scale: Double?
     /// How keys and values are held and sent.
     public var kvElement: ElementKind
+    /// With int8 keys and values: where they could change an element of the output by more than this, they are held and sent as bf16 instead.
+    /// `nil` is anything.
+    public var errorTolerance: Double?
     /// A safetensors file that the submitter has created at full size with `out` [tokens, heads, valueDim] F32 and `lse`
     /// [tokens, heads] F32; each worker writes its rows in place. `nil`: nothing is kept.
     public var outputPath: String?

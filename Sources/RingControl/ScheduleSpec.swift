@@ -7,7 +7,8 @@ extension Schedule: Codable {}
 extension AttendSpec {
     /// What the job costs under `plan`, for weighing schedules. Throws for a mask that was never checked.
     public func scheduleProblem(under plan: ShardPlan) throws(MaskError) -> ScheduleProblem {
-        let block = Limits.tileTokens * shape.kvHeads * (shape.headDim + shape.valueDim) * kvElement.byteCount
+        let row = kvElement.byteCount(ofRow: shape.headDim) + kvElement.byteCount(ofRow: shape.valueDim)
+        let block = Limits.tileTokens * shape.kvHeads * row
         return ScheduleProblem(
             plan: plan, mask: try resolvedMask(), positions: queryRows, heads: shape.heads, headDim: shape.headDim,
             valueDim: shape.valueDim, blockBytes: block)

@@ -119,6 +119,11 @@ extension AttendSpec {
             return "\(name) is a multiple of 8 from 32 to 256, got \(width)"
         }
         do throws(MaskError) { _ = try resolvedMask() } catch { return "\(error)" }
+        if shape.element == .int8 { return "q, k and v are given as f32 or bf16, not as int8: that is a kv_element" }
+        if let errorTolerance {
+            if kvElement != .int8 { return "an error_tolerance goes with a kv_element of int8, got \(kvElement.rawValue)" }
+            if !(errorTolerance.isFinite && errorTolerance > 0) { return "error_tolerance is a positive number, got \(errorTolerance)" }
+        }
         if let scale, !(scale.isFinite && scale > 0) { return "scale is a positive number, got \(scale)" }
         for (name, rows) in [("output", outputRows), ("query", queryRows)] {
             guard let rows else { continue }

@@ -192,6 +192,10 @@ public struct WorkerSummary: Hashable, Sendable, Codable {
     public var transport: String?
     /// The answer; only the leading rank gives it.
     public var generatedTokens: [UInt32]?
+    /// Where keys and values were to be int8: the most by which that can change an element of the output of any rank.
+    public var errorBound: Double?
+    /// How keys and values were kept in the end, where they were to be int8.
+    public var kvElement: ElementKind?
     /// Its ring steps in order, at most `ControlLimits.stepFigures` entries over all ranks.
     public var ringSteps: [RingStepFigures]?
 

@@ -25,29 +25,68 @@ struct AttendExecution {
         var rank = try prepare(source, plan: plan, kernels: kernels, pool: pool)
         let recorder = ExecutionParts.recorder(assignment)
         rank.engine.trace = recorder
-        let driven: Result<Bool, ExecutionError>
-        do throws(ExecutionError) {
-            driven = .success(try drive(&rank, shape: source.shape, begun: begun, &summary))
-        } catch { driven = .failure(error) }
-        // Before anything else ends: the transport's thread reads KV memory until it is told to stop.
+        let begins = try closing(&rank) { (rank) throws(ExecutionError) in try begin(&rank, begun: begun, &summary) }
+        guard begins else {
+            rank.engine.close()
+            return nil
+        }
+        if let tolerance = spec.errorTolerance, let bound = summary.errorBound, !(bound <= tolerance) {
+            rank = try finer(rank, &summary)
+        }
+        try closing(&rank) { (rank) throws(ExecutionError) in try drive(&rank, shape: source.shape, &summary) }
         rank.engine.close()
-        let finished = try driven.get()
         summary.isa = kernels.instructionSet.rawValue
-        guard finished, !context.isCancelled() else { return nil }
+        guard !context.isCancelled() else { return nil }
         ExecutionParts.handOver(recorder, of: assignment, context)
         return summary
     }
 
-    /// Loads, attends and writes; false when the job was cancelled before it began.
-    private func drive(
-        _ rank: inout AttentionRank<TCPTransport>, shape: AttentionSource.Shape, begun: Moment,
-        _ summary: inout WorkerSummary
+    /// Does `work`. Where that fails the transport's thread, which reads KV memory until it is told to stop, is told so before anything
+    /// else ends.
+    private func closing<Value>(
+        _ rank: inout AttentionRank<TCPTransport>,
+        _ work: (inout AttentionRank<TCPTransport>) throws(ExecutionError) -> Value
+    ) throws(ExecutionError) -> Value {
+        do throws(ExecutionError) { return try work(&rank) } catch {
+            rank.engine.close()
+            throw error
+        }
+    }
+
+    /// Loads, and when all have, learns what int8 can change; false when the job was cancelled before it began.
+    private func begin(
+        _ rank: inout AttentionRank<TCPTransport>, begun: Moment, _ summary: inout WorkerSummary
     ) throws(ExecutionError) -> Bool {
         do throws(ModelError) { try rank.load() } catch { throw ExecutionParts.error(error) }
-        let owned = rank.engine.shard.tokenCount
-        summary.tokensOwned = owned
+        summary.tokensOwned = rank.engine.shard.tokenCount
         summary.loadSeconds = MonotonicClock.now().seconds(since: begun)
         guard context.awaitStart() else { return false }
+        guard spec.kvElement == .int8 else { return true }
+        summary.kvElement = .int8
+        do throws(ModelError) { summary.errorBound = try rank.errorBound() } catch { throw ExecutionParts.error(error) }
+        return true
+    }
+
+    /// The same rank with bf16 keys and values. All ranks have compared the same numbers, so all of them do this or none.
+    private func finer(
+        _ rank: consuming AttentionRank<TCPTransport>, _ summary: inout WorkerSummary
+    ) throws(ExecutionError) -> AttentionRank<TCPTransport> {
+        let begun = MonotonicClock.now()
+        var changed: AttentionRank<TCPTransport>
+        do throws(ModelError) { changed = try rank.kept(as: .bf16) } catch { throw ExecutionParts.error(error) }
+        try closing(&changed) { (rank) throws(ExecutionError) in
+            do throws(ModelError) { try rank.load() } catch { throw ExecutionParts.error(error) }
+        }
+        summary.kvElement = .bf16
+        summary.loadSeconds += MonotonicClock.now().seconds(since: begun)
+        return changed
+    }
+
+    /// Attends and writes.
+    private func drive(
+        _ rank: inout AttentionRank<TCPTransport>, shape: AttentionSource.Shape, _ summary: inout WorkerSummary
+    ) throws(ExecutionError) {
+        let owned = summary.tokensOwned
         let start = MonotonicClock.now()
         let pass: PassReport
         do throws(ModelError) {
@@ -57,16 +96,12 @@ struct AttendExecution {
         try write(&rank, shape: shape)
         do throws(EngineError) { try rank.engine.barrier() } catch { throw ExecutionParts.error(error) }
         fill(&summary, from: pass, counters: rank.engine.wire.counters, shape: shape)
-        return true
     }
 
     private func source(_ kernels: Kernels) throws(ExecutionError) -> AttentionSource {
         switch spec.input {
         case .seeded(let seed):
-            let shape = AttentionSource.Shape(
-                tokens: spec.shape.tokens, heads: spec.shape.heads, kvHeads: spec.shape.kvHeads, headDim: spec.shape.headDim,
-                valueDim: spec.shape.valueDim, element: spec.shape.element == .f32 ? .f32 : .bf16)
-            return AttentionSource(seed: seed, shape: shape, kernels: kernels)
+            return AttentionSource(seed: seed, shape: AttentionSource.Shape(spec.shape), kernels: kernels)
         case .file(let path):
             do throws(FormatError) { return try AttentionSource(path: path, kernels: kernels) } catch { throw Self.inputError(error) }
         }
@@ -86,8 +121,8 @@ struct AttendExecution {
         let shape: EngineShape
         let buffers: AttentionBuffers
         do throws(KernelError) {
-            let element: ElementType = spec.kvElement == .f32 ? .f32 : .bf16
-            shape = try AttentionRank<TCPTransport>.shape(source.shape, plan: plan, element: element, scale: spec.scale)
+            shape = try AttentionRank<TCPTransport>.shape(
+                source.shape, plan: plan, element: ElementType(spec.kvElement), scale: spec.scale)
             buffers = try AttentionBuffers(source.shape, of: Rank(assignment.rank), under: plan, positions: spec.queryRows)
         } catch { throw ExecutionParts.error(error) }
         var wire = try ExecutionParts.connect(assignment, context)

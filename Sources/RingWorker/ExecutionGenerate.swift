@@ -102,7 +102,7 @@ struct GenerateExecution {
         } catch { throw ExecutionParts.error(error) }
         do throws(KernelError) {
             shape = try ModelRank<TCPTransport>.shape(
-                weights.config, plan: plan, element: spec.kvElement == .f32 ? .f32 : .bf16, decodeTokensMax: spec.maxTokens)
+                weights.config, plan: plan, element: ElementType(spec.kvElement), decodeTokensMax: spec.maxTokens)
             buffers = try ModelBuffers(weights.config, tokens: owned, threads: assignment.threads, kernels: kernels)
         } catch { throw ExecutionParts.error(error) }
         var wire = try ExecutionParts.connect(assignment, context)

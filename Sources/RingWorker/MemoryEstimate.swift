@@ -34,21 +34,21 @@ public struct MemoryEstimate: Hashable, Sendable {
         let plan = try Self.plan(.generate(spec), workers: workers)
         do throws(KernelError) {
             let shape = try ModelRank<InProcessTransport>.shape(
-                config, plan: plan, element: spec.kvElement == .f32 ? .f32 : .bf16, decodeTokensMax: spec.maxTokens)
+                config, plan: plan, element: ElementType(spec.kvElement), decodeTokensMax: spec.maxTokens)
             for rank in plan.world.ranks {
                 context += ModelRank<InProcessTransport>.byteCount(config, shape: shape, rank: rank, threads: threads)
             }
         } catch { throw ExecutionParts.error(error) }
     }
 
-    /// An attend job over `workers` workers.
+    /// An attend job over `workers` workers. Where int8 may prove too coarse, it is what bf16 needs.
     public init(attend spec: AttendSpec, workers: Int) throws(ExecutionError) {
         processes = workers * Self.processBytes
         let plan = try Self.plan(.attend(spec), workers: workers)
         let problem = AttentionSource.Shape(spec.shape)
         do throws(KernelError) {
             let shape = try AttentionRank<InProcessTransport>.shape(
-                problem, plan: plan, element: spec.kvElement == .f32 ? .f32 : .bf16, scale: spec.scale)
+                problem, plan: plan, element: spec.errorTolerance == nil ? ElementType(spec.kvElement) : .bf16, scale: spec.scale)
             if spec.schedule == .passQ {
                 let rowsMax = plan.queryRuns(at: spec.queryRows).map { $0.reduce(0) { $0 + $1.chunk.length } }.max() ?? 0
                 context += plan.world.count * shape.queryByteCount(rowsMax: rowsMax)
@@ -72,6 +72,17 @@ extension AttentionSource.Shape {
     public init(_ shape: AttentionShape) {
         self.init(
             tokens: shape.tokens, heads: shape.heads, kvHeads: shape.kvHeads, headDim: shape.headDim, valueDim: shape.valueDim,
-            element: shape.element == .f32 ? .f32 : .bf16)
+            element: ElementType(shape.element))
+    }
+}
+
+extension ElementType {
+    /// The type of a specification in the words of the kernels.
+    public init(_ kind: ElementKind) {
+        switch kind {
+        case .f32: self = .f32
+        case .bf16: self = .bf16
+        case .int8: self = .int8
+        }
     }
 }

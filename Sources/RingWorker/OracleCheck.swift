@@ -11,7 +11,7 @@ import Synchronization
 /// A check of some rows of an attention result.
 public struct OracleCheck: Sendable {
     /// What came out.
-    public struct Outcome: Hashable, Sendable {
+    public struct Outcome: Sendable {
         /// Largest absolute difference of an output element from the oracle's.
         public fileprivate(set) var maxAbsError = 0.0
         /// Largest absolute difference of a log-sum-exp.
@@ -20,9 +20,12 @@ public struct OracleCheck: Sendable {
         public let rows: Int
         /// What `maxAbsError` may be.
         public fileprivate(set) var bar = 0.0
+        /// Where keys and values were kept as int8: the largest difference from exact attention over the numbers that the bytes stand for,
+        /// and what it may be. The bound on int8 allows for the worst, so this is what sees a fault of the ring.
+        public fileprivate(set) var stored: (maxAbsError: Double, bar: Double)?
 
         /// Whether the result holds. NaN does not.
-        public var holds: Bool { maxAbsError <= bar }
+        public var holds: Bool { maxAbsError <= bar && (stored.map { $0.maxAbsError <= $0.bar } ?? true) }
     }
 
     /// Where the inputs come from.
@@ -33,9 +36,12 @@ public struct OracleCheck: Sendable {
     public let scale: Double
     /// How keys and values were kept.
     public let kvElement: ElementType
+    /// Where that is int8: what it may change, as the workers have said.
+    public let errorBound: Double
 
     /// A check of attention over `source`; `scale` is 1 / sqrt(headDim) when `nil`.
-    public init(source: AttentionSource, mask: Mask, scale: Double?, kvElement: ElementType) {
+    public init(source: AttentionSource, mask: Mask, scale: Double?, kvElement: ElementType, errorBound: Double = 0) {
+        self.errorBound = errorBound
         self.source = source
         self.mask = mask
         self.scale = scale ?? 1 / Double(source.shape.headDim).squareRoot()
@@ -51,21 +57,33 @@ public struct OracleCheck: Sendable {
         rows: [Int], result: (_ row: Int) throws(FormatError) -> (out: [Float], lse: [Float])
     ) throws(ExecutionError) -> Outcome {
         let queries = rows.flatMap { row in (0..<source.shape.heads).map { OracleQuery(position: row, head: $0) } }
-        let answers = try answers(queries)
+        let exact = try answers(queries, over: source)
+        let stored = kvElement == .int8 ? try answers(queries, over: source.kept(as: .int8)) : nil
         var outcome = Outcome(rows: rows.count)
         do throws(FormatError) {
-            outcome.bar = try bar(rows: rows)
+            let bar = try bar(rows: rows)
+            outcome.bar = bar + (kvElement == .int8 ? errorBound : 0)
+            var storedError = 0.0
             for (place, row) in rows.enumerated() {
                 let (out, lse) = try result(row)
                 for head in 0..<source.shape.heads {
-                    let exact = answers[place * source.shape.heads + head]
+                    let answer = place * source.shape.heads + head
                     let part = out[head * source.shape.valueDim..<(head + 1) * source.shape.valueDim]
-                    for (got, wanted) in zip(part, exact.out) { Self.raise(&outcome.maxAbsError, to: abs(Double(got) - wanted)) }
-                    Self.raise(&outcome.maxAbsErrorLSE, to: abs(Double(lse[head]) - exact.lse))
+                    Self.raise(&outcome.maxAbsError, to: Self.largest(part, exact[answer]))
+                    Self.raise(&outcome.maxAbsErrorLSE, to: abs(Double(lse[head]) - exact[answer].lse))
+                    if let stored { Self.raise(&storedError, to: Self.largest(part, stored[answer])) }
                 }
             }
+            if stored != nil { outcome.stored = (storedError, bar) }
         } catch { throw ExecutionParts.error(error) }
         return outcome
+    }
+
+    /// The largest difference of an element.
+    private static func largest(_ out: ArraySlice<Float>, _ exact: OracleAnswer) -> Double {
+        var largest = 0.0
+        for (got, wanted) in zip(out, exact.out) { raise(&largest, to: abs(Double(got) - wanted)) }
+        return largest
     }
 
     /// A maximum that a NaN cannot slip past.
@@ -74,7 +92,7 @@ public struct OracleCheck: Sendable {
     }
 
     /// The oracle's answers, the queries shared out among the cores.
-    private func answers(_ queries: [OracleQuery]) throws(ExecutionError) -> [OracleAnswer] {
+    private func answers(_ queries: [OracleQuery], over source: AttentionSource) throws(ExecutionError) -> [OracleAnswer] {
         let parts = max(1, min(MachineFacts().cpus, queries.count))
         let edges = (0...parts).map { queries.count * $0 / parts }
         let found = Mutex([[OracleAnswer]](repeating: [], count: parts))
@@ -94,7 +112,9 @@ public struct OracleCheck: Sendable {
 
     /// f32: 2e-6 of the largest value for scores as standard normals have them (below 16); a score's rounding error, and with
     /// it a weight's, grows with the score. bf16: a weight is rounded to 8 bits, 2^-7 of the largest value with what the sum
-    /// adds; f32 inputs kept as bf16 are rounded before that, which moves scores by up to 2^-8 of their largest.
+    /// adds; f32 inputs kept as bf16 are rounded before that, which moves scores by up to 2^-8 of their largest. int8: as f32 against what
+    /// the bytes stand for, with tiles 2^-16, whichever the workers have; a weight times a step that is no normal number counts as zero, which
+    /// is 2^-119 of a key at most.
     private func bar(rows: [Int]) throws(FormatError) -> Double {
         let tokens = min(rows.map { mask.runs(of: $0).main.upperBound }.max() ?? 0, source.shape.tokens)
         var (value, key, query) = (0.0, 0.0, 0.0)
@@ -108,6 +128,7 @@ public struct OracleCheck: Sendable {
         }
         for row in rows { query = max(query, longest(try read(.query, first: row, count: 1))) }
         let scores = key * query * scale
+        if kvElement == .int8 { return value * 0x1p-16 * max(1, scores / 16) + Double(tokens) * 0x1p-119 }
         if kvElement == .f32 { return value * 2e-6 * max(1, scores / 16) }
         return value * 0x1p-7 * max(1, source.shape.element == .bf16 ? scores / 16 : scores)
     }

@@ -49,7 +49,7 @@ struct AttendCommand: AsyncParsableCommand {
         let outcome: OracleCheck.Outcome?
         do {
             summaries = try await follower.run()
-            outcome = try result.check(source, spec)
+            outcome = try result.check(source, spec, summaries)
             try result.keep()
         } catch {
             result.discard()
@@ -80,8 +80,13 @@ struct AttendOptions: ParsableArguments {
     @OptionGroup var sharing: ScheduleOptions
     @Option(help: ArgumentHelp("Factor on q.k (default: 1/sqrt(head_dim)).", valueName: "s"))
     var scale: Double?
-    @Option(help: ArgumentHelp("How keys and values are kept and sent: f32 or bf16 (default: as they are given).", valueName: "type"))
-    var kvDtype: KVType?
+    @Option(help: ArgumentHelp("How keys and values are kept and sent: f32, bf16 or int8 (default: as they are given).", valueName: "type"))
+    var kvDtype: KeptType?
+    @Option(
+        help: ArgumentHelp(
+            "With --kv-dtype int8: where it could change an element of the output by more than this, keep and send bf16 instead.",
+            valueName: "x"))
+    var tolerance: Double?
     @Option(
         help: ArgumentHelp("Check this many random rows against attention in double precision.", valueName: "rows"),
         transform: { try TokenCount(parsing: $0).value })
@@ -110,6 +115,12 @@ struct AttendOptions: ParsableArguments {
         if let mask = mask.spec, let tokens = input.tokens {
             do throws(MaskError) { _ = try mask.mask(causal: causal, tokens: tokens) } catch { throw ValidationError("\(error)") }
         }
+        if let tolerance {
+            guard kvDtype == .int8 else {
+                throw ValidationError("--tolerance says what --kv-dtype int8 may change: it goes with nothing else")
+            }
+            guard tolerance.isFinite, tolerance > 0 else { throw ValidationError("--tolerance is a positive number, got \(tolerance)") }
+        }
         if let scale, !(scale.isFinite && scale > 0) { throw ValidationError("--scale is a positive number, got \(scale)") }
         if let verifyRows, verifyRows < 1 || verifyRows > ControlLimits.rowRanges {
             throw ValidationError("--verify-rows is 1 to \(ControlLimits.rowRanges), got \(verifyRows)")
@@ -126,6 +137,7 @@ struct AttendOptions: ParsableArguments {
         spec.mask = mask.spec
         do throws(MaskError) { _ = try spec.resolvedMask() } catch { throw .failed("\(error)") }
         if let kvDtype { spec.kvElement = kvDtype.element }
+        spec.errorTolerance = tolerance
         if let sampleQueries { spec.queryRows = SampledRows.choose(sampleQueries, of: shape.tokens, seed: seed) }
         if let rows = try sharing.rows(of: shape.tokens) { spec.queryRows = rows }
         spec.schedule = sharing.schedule.schedule

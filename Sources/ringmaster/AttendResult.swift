@@ -73,11 +73,15 @@ struct AttendResult {
     }
 
     /// Compares the chosen rows with the oracle; `nil` when none were asked for.
-    func check(_ source: AttentionSource, _ spec: AttendSpec) throws(CommandError) -> OracleCheck.Outcome? {
+    func check(
+        _ source: AttentionSource, _ spec: AttendSpec, _ summaries: [WorkerSummary]
+    ) throws(CommandError) -> OracleCheck.Outcome? {
         guard !rows.isEmpty, let path else { return nil }
         let mask: Mask
         do throws(MaskError) { mask = try spec.resolvedMask() } catch { throw .failed("\(error)") }
-        let check = OracleCheck(source: source, mask: mask, scale: spec.scale, kvElement: spec.kvElement == .f32 ? .f32 : .bf16)
+        let kept = KeptKeys(spec, summaries)
+        let check = OracleCheck(
+            source: source, mask: mask, scale: spec.scale, kvElement: ElementType(kept.element), errorBound: kept.errorBound ?? 0)
         let file = try reading { () throws(FormatError) in try SafetensorsFile(path: path) }
         do {
             return try check.run(rows: rows) { row throws(FormatError) in

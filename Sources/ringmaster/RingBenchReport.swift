@@ -49,7 +49,8 @@ struct RingBenchReport {
     /// Every key and value to every other rank: (N - 1) x tokens x kv_heads x (head_dim + v_dim) x bytes of an element.
     private var bytesOfFormula: Int {
         let shape = spec.shape
-        return (workers - 1) * shape.tokens * shape.kvHeads * (shape.headDim + shape.valueDim) * spec.kvElement.byteCount
+        let row = spec.kvElement.byteCount(ofRow: shape.headDim) + spec.kvElement.byteCount(ofRow: shape.valueDim)
+        return (workers - 1) * shape.tokens * shape.kvHeads * row
     }
 
     /// For `--json`.
@@ -103,7 +104,7 @@ struct RingBenchReport {
             exposed communication \(fixed(100 * middle(pairs.map { exposedFraction($0.ring) }), 2))% of the ranks' time
             \(table.text)
             sent \(humanBytes(bytesSent)) in all, \(fixed(100 * Double(bytesSent) / Double(max(bytesOfFormula, 1)), 1))% of every key and value to \
-            every other rank, (N - 1) x tokens x kv_heads x 2 head_dim x \(spec.kvElement.byteCount) bytes = \(humanBytes(bytesOfFormula))
+            every other rank, (N - 1) x tokens x kv_heads x 2 head_dim x \(spec.kvElement.byteCount(ofRow: 1)) bytes = \(humanBytes(bytesOfFormula))
             \(fixed(gflops, 1)) GFLOP/s, \(fixed(100 * gflops / kernelGflops, 1))% of the kernel alone on \(threads) \
             thread\(threads == 1 ? "" : "s") (\(fixed(kernelGflops, 1))), \(fixed(100 * gflops / peakGflops, 1))% of the \
             \(fixed(peakGflops, 1)) GFLOP/s that \(instructionSet) reached in this run

@@ -20,8 +20,8 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup(title: "Sampling") var sampling: SamplingOptions
     @OptionGroup(title: "Cluster") var cluster: ClusterOptions
     @OptionGroup(title: "Figures") var figures: FigureOptions
-    @Option(help: ArgumentHelp("How keys and values are stored and sent: f32 or bf16.", valueName: "type"))
-    var kvDtype: KVType = .f32
+    @Option(help: ArgumentHelp("How keys and values are stored and sent: f32, bf16 or int8.", valueName: "type"))
+    var kvDtype: KeptType = .f32
     @Flag(help: "Accept a prompt longer than the model's max_position_embeddings.")
     var allowLonger = false
     @Option(help: ArgumentHelp("Write the prompt's logits [prompt_tokens, vocab] F32 to this safetensors file.", valueName: "file"))

@@ -14,6 +14,19 @@ enum KVType: String, ExpressibleByArgument, CaseIterable {
     var element: ElementKind { self == .f32 ? .f32 : .bf16 }
 }
 
+/// How keys and values are kept: `f32`, `bf16` or `int8`.
+enum KeptType: String, ExpressibleByArgument, CaseIterable {
+    case f32, bf16, int8
+
+    var element: ElementKind {
+        switch self {
+        case .f32: .f32
+        case .bf16: .bf16
+        case .int8: .int8
+        }
+    }
+}
+
 /// The worker processes.
 struct ClusterOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Worker processes.", valueName: "n"))

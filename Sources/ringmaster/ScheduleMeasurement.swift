@@ -34,8 +34,7 @@ enum ScheduleMeasurement {
         let rows = min(runs.map(\.chunk.length).max() ?? 1, Limits.taskRows)
         let task = ScheduleSpeeds.Task(
             rows: max(rows, 1), keys: plan.tokensMax, kvHeads: max(shape.kvHeads / threads, 1), headDim: shape.headDim,
-            valueDim: shape.valueDim,
-            element: spec.kvElement == .f32 ? .f32 : .bf16)
+            valueDim: shape.valueDim, element: ElementType(spec.kvElement))
         let busy = min(workers * threads, cores)
         let (rate, merging) = try fromKernels { () throws(KernelError) in
             (

@@ -33,8 +33,8 @@ struct SubmitGenerate: AsyncParsableCommand {
     var models: String?
     @OptionGroup(title: "Prompt") var source: PromptOptions
     @OptionGroup(title: "Sampling") var sampling: SamplingOptions
-    @Option(help: ArgumentHelp("How keys and values are stored and sent: f32 or bf16.", valueName: "type"))
-    var kvDtype: KVType = .f32
+    @Option(help: ArgumentHelp("How keys and values are stored and sent: f32, bf16 or int8.", valueName: "type"))
+    var kvDtype: KeptType = .f32
     @Flag(help: "Accept a prompt longer than the model's max_position_embeddings.")
     var allowLonger = false
     @OptionGroup(title: "Job") var options: SubmitOptions
@@ -110,7 +110,7 @@ struct SubmitAttend: AsyncParsableCommand {
         let outcome: OracleCheck.Outcome?
         do {
             summaries = try await options.submit(.attend(spec), prompt: [], to: connection)
-            outcome = summaries == nil ? nil : try result.check(source, spec)
+            outcome = try summaries.flatMap { (summaries) throws(CommandError) in try result.check(source, spec, summaries) }
             try result.keep()
         } catch {
             result.discard()

@@ -24,9 +24,9 @@ extension EndToEnd {
             #expect(outcome.err.split(separator: "\n").count { $0.hasPrefix("rank ") } == workers, "\(outcome.err)")
         }
 
-        @Test("keys and values as bf16 answer the same")
-        func bf16() async throws {
-            let outcome = try await answer("chain", tokens: 4096, workers: 3, ["--kv-dtype", "bf16"])
+        @Test("keys and values as bf16 and as int8 answer the same", arguments: ["bf16", "int8"])
+        func types(type: String) async throws {
+            let outcome = try await answer("chain", tokens: 4096, workers: 3, ["--kv-dtype", type])
             #expect(outcome.code == 0, "\(outcome.err)")
         }
 

@@ -81,6 +81,56 @@ extension EndToEnd {
             #expect((outcome.json["max_abs_error"] as? Double ?? 1) < 1e-5, "\(outcome.out)")
         }
 
+        @Test(
+            "int8 keys and values keep their bound, and move 33/64 of the bytes of bf16",
+            arguments: [["--window", "300", "--sinks", "4"], ["--schedule", "pass-q", "--new", "100"], []])
+        func int8(mask: [String]) async throws {
+            let shape =
+                ["attend", "--tokens", "1500", "--heads", "2", "--kv-heads", "1", "--seed", "5", "--json", "--verify-rows", "8"] + mask
+            var bounds: [Double] = []
+            var bytes: [[Int]] = []
+            for (workers, type) in [("3", "int8"), ("1", "int8"), ("3", "bf16")] {
+                let outcome = try await Binary.run(shape + ["--workers", workers, "--kv-dtype", type])
+                #expect(outcome.code == 0, "\(mask), \(type) over \(workers): \(outcome.err)")
+                let json = outcome.json
+                #expect(json["kv_dtype"] as? String == type)
+                let ranks = try #require(json["worker_figures"] as? [[String: Any]])
+                let steps = ranks.flatMap { $0["ring_steps"] as? [[String: Any]] ?? [] }
+                if workers == "3" { bytes.append(steps.map { $0["bytes_received"] as? Int ?? -1 }) }
+                guard type == "int8" else { continue }
+                let bound = try #require(json["error_bound"] as? Double)
+                bounds.append(bound)
+                #expect((json["max_abs_error"] as? Double ?? .infinity) <= bound, "\(outcome.out)")
+                #expect((json["max_abs_error_stored"] as? Double ?? .infinity) < 1e-4, "\(outcome.out)")
+                #expect((json["max_abs_error"] as? Double ?? 0) > (json["max_abs_error_stored"] as? Double ?? 0), "\(outcome.out)")
+            }
+            #expect(bounds.count == 2 && bounds[0] == bounds[1])
+            if mask.first != "--schedule" {
+                #expect(bytes[0].contains { $0 > 0 } && bytes[0].map { $0 * 64 } == bytes[1].map { $0 * 33 }, "\(bytes)")
+            }
+        }
+
+        @Test("where int8 could change more than the tolerance, bf16 is kept and sent, and the report says so")
+        func tolerance() async throws {
+            let problem = [
+                "attend", "--tokens", "900", "--heads", "2", "--seed", "5", "--workers", "2", "--kv-dtype", "int8", "--verify-rows", "8",
+            ]
+            let loose = try await Binary.run(problem + ["--tolerance", "100", "--json"])
+            #expect(loose.code == 0 && loose.json["kv_dtype"] as? String == "int8", "\(loose.out) \(loose.err)")
+            let tight = try await Binary.run(problem + ["--tolerance", "0.001", "--json"])
+            #expect(tight.code == 0 && tight.json["kv_dtype"] as? String == "bf16", "\(tight.out) \(tight.err)")
+            #expect(tight.json["error_bound"] as? Double == loose.json["error_bound"] as? Double)
+            #expect(tight.json["error_tolerance"] as? Double == 0.001 && tight.json["max_abs_error_stored"] == nil)
+            let told = try await Binary.run(problem + ["--tolerance", "0.001"])
+            #expect(told.code == 0 && told.err.contains("bf16 was kept and sent instead"), "\(told.err)")
+            for (wrong, word) in [(["--tolerance", "0"], "positive"), (["--tolerance", "nan"], "positive")] {
+                let outcome = try await Binary.run(problem + wrong)
+                #expect(outcome.code == 2 && outcome.err.contains(word), "\(wrong): \(outcome.err)")
+            }
+            let without = try await Binary.run(["attend", "--tokens", "9", "--tolerance", "1"])
+            #expect(without.code == 2 && without.err.contains("--kv-dtype int8"), "\(without.err)")
+        }
+
         @Test("q, k and v of a file give out and lse of the definition")
         func file() async throws {
             try await withFolder { folder in

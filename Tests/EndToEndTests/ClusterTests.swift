@@ -33,6 +33,30 @@ extension EndToEnd {
             }
         }
 
+        @Test("a cluster keeps int8 where that is within the job's tolerance, and its jobs say what it can have changed")
+        func int8() async throws {
+            try await withFolder { folder in
+                let problem = smallAttention + ["--kv-dtype", "int8"]
+                let alone = try await Binary.run(problem + ["--workers", "1", "--json"])
+                let bound = try #require(alone.json["error_bound"] as? Double, "\(alone)")
+                try await Cluster.run(in: folder) { cluster in
+                    for (tolerance, type) in [(bound * 1.001, "int8"), (bound * 0.999, "bf16")] {
+                        let asked = problem + ["--tolerance", "\(tolerance)"]
+                        let outcome = try await cluster.ask(["submit"] + asked + ["--follow", "--json", "--verify-rows", "5"])
+                        #expect(outcome.code == 0, "\(outcome)")
+                        let json = outcome.json
+                        #expect(json["kv_dtype"] as? String == type && json["error_bound"] as? Double == bound, "\(json)")
+                        #expect((json["max_abs_error"] as? Double ?? .infinity) <= bound)
+                        let job = try await cluster.submit(asked)
+                        #expect(try await cluster.ask("jobs", "wait", job).code == 0)
+                        let summaries = try await cluster.ask("jobs", "show", job, "--json").json["summaries"] as? [[String: Any]] ?? []
+                        #expect(summaries.count == 2 && summaries.allSatisfy { $0["error_bound"] as? Double == bound })
+                        #expect(summaries.allSatisfy { $0["kv_element"] as? String == type })
+                    }
+                }
+            }
+        }
+
         @Test("a file of q, k and v is read by its name in the shared folder, and no other name is taken")
         func attendFile() async throws {
             try await withFolder { folder in

@@ -31,6 +31,20 @@ extension EndToEnd {
             }
         }
 
+        @Test("int8 keys and values keep their bound on shards of any width")
+        func int8() async throws {
+            try await Daemons.run { daemons in
+                try await daemons.startCoordinator()
+                for (name, speed) in [("a", "4"), ("b", "1")] { try await daemons.startWorker(name, ["--speed", speed]) }
+                let outcome = try await daemons.ask(job + ["--verify-rows", "20", "--kv-dtype", "int8"])
+                let tokens = tokensOwned(outcome)
+                #expect(outcome.code == 0 && tokens.count == 2 && tokens[0] > 2 * tokens[1], "\(outcome)")
+                let bound = try #require(outcome.json["error_bound"] as? Double)
+                #expect((outcome.json["max_abs_error"] as? Double ?? .infinity) <= bound, "\(outcome.out)")
+                #expect((outcome.json["max_abs_error_stored"] as? Double ?? .infinity) < 1e-4, "\(outcome.out)")
+            }
+        }
+
         @Test("a worker measures itself when it starts, and says what it found")
         func measured() async throws {
             try await Daemons.run { daemons in

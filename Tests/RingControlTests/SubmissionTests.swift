@@ -40,6 +40,18 @@ struct SubmissionTests {
         #expect(refusal(generateSpec(tokens: -1))?.contains("tokens") == true)
     }
 
+    @Test("int8 is for keys and values that are kept, and only there has an error tolerance a meaning")
+    func int8() {
+        #expect(refusal(attend { $0.kvElement = .int8 }) == nil)
+        #expect(refusal(attend { ($0.kvElement, $0.errorTolerance) = (.int8, 0.5) }) == nil)
+        #expect(refusal(attend { $0.shape.element = .int8 })?.contains("not as int8") == true)
+        #expect(refusal(attend { ($0.kvElement, $0.errorTolerance) = (.bf16, 0.5) })?.contains("int8, got bf16") == true)
+        for tolerance in [0, -1, .nan, .infinity] {
+            #expect(
+                refusal(attend { ($0.kvElement, $0.errorTolerance) = (.int8, tolerance) })?.contains("positive") == true, "\(tolerance)")
+        }
+    }
+
     @Test("attention shapes that no kernel runs are named")
     func shapes() {
         #expect(refusal(attend { $0.shape.kvHeads = 3 })?.contains("multiple of kv_heads") == true)

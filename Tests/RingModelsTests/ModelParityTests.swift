@@ -14,6 +14,24 @@ struct ModelParityTests {
 
     @Test("logits at every probe and the same greedy tokens", arguments: models, [1, 2, 3, 5])
     func parity(model: String, world: Int) throws {
+        try compare(model, world, .f32) { name, greedy, range, worst, tokens in
+            #expect(worst <= min(1e-3 * range, 5e-4), "\(model) \(name), \(world) ranks: \(worst) of a range of \(range)")
+            #expect(tokens == greedy, "\(model) \(name), \(world) ranks")
+        }
+    }
+
+    @Test("int8 keys and values move logits by some percent of their range at most", arguments: models, [1, 3])
+    func int8(model: String, world: Int) throws {
+        try compare(model, world, .int8) { name, greedy, range, worst, tokens in
+            #expect(worst > 1e-5 * range && worst <= 0.03 * range, "\(model) \(name), \(world) ranks: \(worst) of a range of \(range)")
+            #expect(tokens.count == greedy.count, "\(model) \(name), \(world) ranks")
+        }
+    }
+
+    /// Hands `body` the name of each prompt, its greedy tokens, the range of its logits, the largest difference from them, and the answer.
+    private func compare(
+        _ model: String, _ world: Int, _ element: ElementType, _ body: (String, [UInt32], Double, Double, [UInt32]) -> Void
+    ) throws {
         let folder = "\(Self.fixtures)/\(model)"
         let reference = try JSONValue(path: "\(folder)/reference.json")
         let stored = try SafetensorsFile(path: "\(folder)/reference.safetensors")
@@ -24,7 +42,7 @@ struct ModelParityTests {
             let greedy = try #require(prompt["greedy"]?.arrayValue).compactMap(\.intValue).map(UInt32.init)
             let range = try #require(prompt["logit_range"]?.doubleValue)
             let expected = try stored.floats(of: stored.require("\(name).logits"))
-            let outcome = try ModelRing(folder: folder, world: world, threads: world % 2 + 1).run(
+            let outcome = try ModelRing(folder: folder, world: world, element: element, threads: world % 2 + 1).run(
                 ids, probes: probes, tokensMax: greedy.count)
             #expect(outcome.errors.isEmpty, "\(outcome.errors)")
             var worst: Float = 0
@@ -35,8 +53,7 @@ struct ModelParityTests {
                     if !(error <= worst) { worst = error.isNaN ? .infinity : error }
                 }
             }
-            #expect(Double(worst) <= min(1e-3 * range, 5e-4), "\(model) \(name), \(world) ranks: \(worst) of a range of \(range)")
-            #expect(outcome.tokens == greedy, "\(model) \(name), \(world) ranks")
+            body(name, greedy, range, Double(worst), outcome.tokens)
         }
     }
 }
