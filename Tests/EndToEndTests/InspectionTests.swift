@@ -96,7 +96,7 @@ extension EndToEnd {
             let outcome = try await Binary.run(["verify", "--worlds", "1,3", "--json"])
             #expect(outcome.code == 0, "\(outcome.err)")
             let cases = outcome.json["cases"] as? [[String: Any]] ?? []
-            #expect(cases.count == 4 && cases.allSatisfy { $0["ok"] as? Bool == true }, "\(outcome.out)")
+            #expect(cases.count == 6 && cases.allSatisfy { $0["ok"] as? Bool == true }, "\(outcome.out)")
         }
 
         @Test("make-needle and make-haystack give the same bytes for the same seed")
