@@ -72,7 +72,8 @@ extension JobSpec {
         // int8 that may prove too coarse makes room for bf16.
         let kind = spec.errorTolerance == nil ? spec.kvElement : .bf16
         // Own keys and values and some shards of others; queries, and output before and after it is finished, in f32.
-        let keys = Double(1 + buffers) * Double(kind.byteCount(ofRow: shape.headDim) + kind.byteCount(ofRow: shape.valueDim)) * Double(shape.kvHeads)
+        let row = kind.byteCount(ofRow: shape.headDim) + kind.byteCount(ofRow: shape.valueDim)
+        let keys = Double((1 + buffers) * row * shape.kvHeads)
         let queries = (elements + Double(shape.valueDim)) * Double(shape.heads) * 4
         let most = Double(memoryBytes) * ControlLimits.memoryShare / max(keys + queries, 1)
         return most >= Double(tokens) ? tokens : max(Int(most), 1)
