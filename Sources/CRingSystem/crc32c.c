@@ -1,7 +1,10 @@
-// CRC32C, by the processor's instruction where there is one. The instruction takes three cycles and can begin each
+// CRC32C, by the processor's instruction where there is one, and long runs by wide multiplications where there are those
+// (crc32c_wide.c). The instruction takes three cycles and can begin each
 // cycle, so three runs are worked on at a time and joined by a carry-less multiplication: Gopal et al., "Fast CRC
 // Computation for iSCSI Polynomial Using CRC32 Instruction", Intel 2011.
 #include "CRingSystem.h"
+
+#include "crc32c_wide.h"
 
 #include <string.h>
 
@@ -13,6 +16,7 @@ static uint32_t table[8][256];
 static bool accelerated;
 // Whether copying and checksumming go together.
 static bool copies;
+static bool wide;
 
 __attribute__((constructor)) static void ring_crc32c_prepare(void) {
     for (uint32_t byte = 0; byte < 256; byte++) {
@@ -27,6 +31,7 @@ __attribute__((constructor)) static void ring_crc32c_prepare(void) {
     __builtin_cpu_init();
     accelerated = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
     copies = accelerated && __builtin_cpu_supports("avx2");
+    wide = ring_crc32c_wide_is_here();
 #endif
 }
 
@@ -72,14 +77,19 @@ static inline uint32_t three_runs(uint32_t crc, const uint8_t *p, size_t run, ui
     return shifted((uint32_t)a, twice) ^ shifted((uint32_t)b, once) ^ (uint32_t)c;
 }
 
-static uint32_t ring_crc32c_fast(uint32_t crc, const uint8_t *p, size_t count) {
+static uint32_t ring_crc32c_fast(uint32_t crc, const uint8_t *p, size_t count, bool is_wide) {
     crc = ~crc;
+    if (is_wide && count >= 1024) {
+        const size_t whole = count & ~(size_t)255;
+        crc = ring_crc32c_wide(crc, p, whole);
+        p += whole, count -= whole;
+    }
     // The factors are x^(16 n - 33) and x^(8 n - 33) mod P for n = 4096 and n = 256, reflected.
     for (; count >= 3 * 4096; p += 3 * 4096, count -= 3 * 4096) crc = three_runs(crc, p, 4096, 0x54a86326, 0x82f89c77);
     for (; count >= 3 * 256; p += 3 * 256, count -= 3 * 256) crc = three_runs(crc, p, 256, 0xdd7e3b0c, 0xb9e02b86);
-    uint64_t wide = crc;
-    for (; count >= 8; p += 8, count -= 8) wide = _mm_crc32_u64(wide, load64(p));
-    crc = (uint32_t)wide;
+    uint64_t last = crc;
+    for (; count >= 8; p += 8, count -= 8) last = _mm_crc32_u64(last, load64(p));
+    crc = (uint32_t)last;
     for (; count > 0; p++, count--) crc = _mm_crc32_u8(crc, *p);
     return ~crc;
 }
@@ -127,7 +137,14 @@ static size_t copied(uint32_t *crc, uint8_t *to, const uint8_t *p, size_t count,
 
 uint32_t ring_crc32c(uint32_t crc, const void *bytes, size_t count) {
 #if defined(__x86_64__)
-    if (accelerated) return ring_crc32c_fast(crc, bytes, count);
+    if (accelerated) return ring_crc32c_fast(crc, bytes, count, wide);
+#endif
+    return ring_crc32c_portable(crc, bytes, count);
+}
+
+uint32_t ring_crc32c_narrow(uint32_t crc, const void *bytes, size_t count) {
+#if defined(__x86_64__)
+    if (accelerated) return ring_crc32c_fast(crc, bytes, count, false);
 #endif
     return ring_crc32c_portable(crc, bytes, count);
 }

@@ -22,17 +22,18 @@ struct ChecksumTests {
         }
     }
 
-    @Test("the instruction and the tables agree on every length and alignment, whole and in parts")
+    @Test("the instruction, wide multiplications and the tables agree on every length and alignment, whole and in parts")
     func agreement() {
         let seed: UInt64 = 3
         var generator = SeededGenerator(seed: seed)
         let bytes = (0..<40_000).map { _ in UInt8.random(in: 0...255, using: &generator) }
         unsafe bytes.withUnsafeBytes { raw in
-            for count in Array(0..<1100) + [3 * 4096 - 1, 3 * 4096, 3 * 4096 + 1, 6 * 4096 + 777, 39_000] {
+            for count in Array(0..<1100) + [1279, 1280, 1281, 1535, 2048, 3 * 4096 - 1, 3 * 4096, 3 * 4096 + 1, 6 * 4096 + 777, 39_000] {
                 let start = count % 9
                 let part = unsafe UnsafeRawBufferPointer(rebasing: raw[start..<start + count])
                 let (fast, slow) = unsafe (Checksum.crc32c(part), Checksum.portable(part))
                 #expect(fast == slow, "seed \(seed), \(count) bytes at \(start)")
+                #expect(unsafe Checksum.narrow(part) == slow, "seed \(seed), \(count) bytes at \(start)")
                 let cut = count * 2 / 3
                 let first = unsafe Checksum.crc32c(UnsafeRawBufferPointer(rebasing: part[..<cut]))
                 let both = unsafe Checksum.crc32c(UnsafeRawBufferPointer(rebasing: part[cut...]), continuing: first)

@@ -15,6 +15,8 @@ uint32_t ring_crc32c_portable(uint32_t crc, const void *_Nullable bytes, size_t 
 // The checksum of `count` bytes at `from`, which are copied to `to` in the same pass over memory; the two must not overlap.
 // `streams` keeps the copy out of the caches: for more bytes than they hold, that nobody reads at once.
 uint32_t ring_crc32c_copy(uint32_t crc, void *_Nullable to, const void *_Nullable from, size_t count, bool streams);
+// The same without wide multiplications, as on a processor that has none; for tests.
+uint32_t ring_crc32c_narrow(uint32_t crc, const void *_Nullable bytes, size_t count);
 // True when ring_crc32c uses the processor's instruction.
 bool ring_crc32c_is_accelerated(void);
 

@@ -1,0 +1,13 @@
+// The widest way to CRC32C; only crc32c.c calls it.
+#ifndef CRC32C_WIDE_H
+#define CRC32C_WIDE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+bool ring_crc32c_wide_is_here(void);
+// `state` (a checksum before its last inversion) moved past `count` bytes, a multiple of 256 and not 0.
+uint32_t ring_crc32c_wide(uint32_t state, const uint8_t *p, size_t count);
+
+#endif
