@@ -180,7 +180,8 @@ extension Coordinator {
         // Only a mask that was refused has no plan, and a job that was refused never comes here.
         let plan = try? spec.plan(over: WorldSize(chosen.count), speeds: speeds)
         let groupSize = Self.groupSize(of: registrations)
-        let scheduled = Self.scheduled(spec, under: plan, of: registrations, threads: threads)
+        let scheduled = Self.scheduled(
+            spec, under: plan, of: registrations, threads: threads, linkBytesPerSecond: policy.linkBytesPerSecond)
         return registrations.indices.map { rank in
             let neighbours = machines[rank]
             var assignment = Assignment(

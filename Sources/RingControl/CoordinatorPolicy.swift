@@ -55,6 +55,9 @@ public struct CoordinatorPolicy: Hashable, Sendable {
     /// Whether workers encrypt what they send each other. It costs about a second of a core for each
     /// gigabyte (`ringmaster bench transport --encrypt`).
     public var encryptsDataPlane = false
+    /// Bytes of payload per second that the link of each worker carries, where somebody said so; 10 Gbit/s if `nil`. Read when schedules are
+    /// weighed: told too high, a turn passes keys and values that its ranks then wait for.
+    public var linkBytesPerSecond: Double?
 
     /// The defaults, or other values.
     public init(

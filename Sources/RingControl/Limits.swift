@@ -11,7 +11,7 @@ public enum ControlLimits {
     /// Most tokens one job may generate: each is kept as an event until the job is forgotten.
     public static let tokensGenerated = 1 << 20
     /// What a coordinator takes for granted when it weighs schedules: GFLOP/s of a thread that was not measured, a link of 10 Gb/s and its
-    /// delay, and the speed at which partials are merged. Its workers do not measure their links; a submitter that did says which schedule it wants.
+    /// delay, and the speed at which partials are merged. Its workers do not measure their links; an operator who knows them says so (`coordinator --link-gbits`).
     static let speedAssumed = 100.0, linkBytesPerSecondAssumed = 1.25e9, linkSecondsAssumed = 1e-4, mergeBytesPerSecondAssumed = 4e9
     /// Most row ranges or row numbers in one specification.
     public static let rowRanges = 1 << 16

@@ -62,6 +62,10 @@ public struct ScheduleFigures: Hashable, Sendable {
         self.moveSecondsPerByte = moveSecondsPerByte
         self.sharedCores = sharedCores
     }
+
+    /// Payload of a link of so many Gbit/s, in bytes per second: of each 1,538 bytes of Ethernet with an MTU of 1,500, headers of TCP, IP and
+    /// frames and the pause between them are 90.
+    public static func payload(gigabits: Double) -> Double { gigabits * 1e9 / 8 * 1448 / 1538 }
 }
 
 /// What one schedule would need.

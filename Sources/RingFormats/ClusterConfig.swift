@@ -59,6 +59,11 @@ public struct ClusterConfig: Hashable, Sendable {
         public var listen = SocketAddress(host: "127.0.0.1", port: 0)
         /// Whether workers encrypt what they send each other; read by the coordinator.
         public var encrypt = false
+        /// Gbit/s that each worker's link carries in each direction, for choosing schedules; unknown if absent. Read by the coordinator.
+        public var linkGbits: Double?
+
+        /// What a link may be said to carry.
+        public static let linkGbitsRange = 0.001...10_000
     }
 
     /// What the coordinator writes to its log.
@@ -117,9 +122,10 @@ public struct ClusterConfig: Hashable, Sendable {
             workers.threads = try section.integer("threads", in: 1...65536)
         }
         if let section = try root.section("data_plane") {
-            try section.allow(["listen", "encrypt"])
+            try section.allow(["listen", "encrypt", "link_gbits"])
             dataPlane.encrypt = try section.flag("encrypt") ?? false
             dataPlane.listen = try section.address("listen") ?? dataPlane.listen
+            dataPlane.linkGbits = try section.number("link_gbits", in: DataPlane.linkGbitsRange)
         }
         if let section = try root.section("log") {
             try section.allow(["format", "level"])

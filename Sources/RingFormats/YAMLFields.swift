@@ -75,6 +75,14 @@ struct YAMLFields {
         return number
     }
 
+    func number(_ key: String, in range: ClosedRange<Double>) throws(FormatError) -> Double? {
+        guard let value = self[key] else { return nil }
+        guard value.tag == Tag(.int) || value.tag == Tag(.float), let number = value.float, range.contains(number) else {
+            throw failure("'\(key)' must be a number from \(range.lowerBound) to \(range.upperBound)", at: value)
+        }
+        return number
+    }
+
     func flag(_ key: String) throws(FormatError) -> Bool? {
         guard let value = self[key] else { return nil }
         guard value.tag == Tag(.bool), let flag = value.bool else { throw failure("'\(key)' must be true or false", at: value) }

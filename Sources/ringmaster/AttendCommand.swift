@@ -24,8 +24,14 @@ struct AttendCommand: AsyncParsableCommand {
     @OptionGroup(title: "Figures") var figures: FigureOptions
     @Flag(help: "Print what each schedule would need, which one is chosen and why, and predicted beside measured seconds.")
     var explain = false
+    @OptionGroup(title: "Planning") var planning: PlanOptions
 
-    mutating func validate() throws { try attention.check(against: input) }
+    mutating func validate() throws {
+        try attention.check(against: input)
+        if planning.plan && (attention.output != nil || attention.verifyRows != nil) {
+            throw ValidationError("--plan computes nothing: it goes with neither --output nor --verify-rows")
+        }
+    }
 
     /// Widths that the attention kernels run at speed.
     static func takes(_ width: Int) -> Bool { (32...256).contains(width) && width % 8 == 0 }
@@ -35,6 +41,10 @@ struct AttendCommand: AsyncParsableCommand {
         let (source, origin) = try input.open(kernels)
         var spec = try attention.spec(of: origin, shape: AttentionShape(source.shape), seed: input.seed)
         let explanation = try explanation(of: spec, kernels)
+        if planning.plan {
+            if cluster.json { return Console.out((explanation?.json() ?? .null).text(pretty: true)) }
+            return explanation?.tell() ?? ()
+        }
         spec.schedule = explanation?.schedule ?? attention.sharing.schedule.schedule
         if explain { explanation?.tell() }
         try MemoryCheck.run(workers: cluster.workers) { () throws(ExecutionError) in
@@ -64,9 +74,11 @@ struct AttendCommand: AsyncParsableCommand {
     /// worker there is none.
     private func explanation(of spec: AttendSpec, _ kernels: Kernels) throws(CommandError) -> Explanation? {
         let wish = attention.sharing.schedule.schedule
-        guard explain || (wish == nil && spec.queryRows != nil && cluster.workers > 1) else { return nil }
-        return try ScheduleMeasurement.explain(
-            spec, wish, workers: cluster.workers, threads: cluster.threadsEach, lane: try cluster.lane.choice().lane, kernels: kernels)
+        guard explain || planning.plan || (wish == nil && spec.queryRows != nil && cluster.workers > 1) else { return nil }
+        let rings = ScheduleMeasurement.Rings(
+            workers: cluster.workers, threads: cluster.threads ?? planning.threadsEach(workers: cluster.workers), nodes: planning.nodes,
+            linkGigabits: planning.linkGbits, lane: try cluster.lane.choice().lane)
+        return try ScheduleMeasurement.explain(spec, wish, over: rings, kernels: kernels)
     }
 }
 

@@ -6,6 +6,7 @@ import Logging
 import RingClient
 import RingControl
 import RingCoordinator
+import RingCore
 import RingFormats
 
 struct CoordinatorCommand: AsyncParsableCommand {
@@ -29,12 +30,18 @@ struct CoordinatorCommand: AsyncParsableCommand {
     var state: String?
     @Flag(help: "Let workers encrypt what they send each other (AES-256-GCM); also 'data_plane: encrypt: true'.")
     var encrypt = false
+    @Option(
+        help: ArgumentHelp(
+            "What each worker's link carries, each way, in Gbit/s, for choosing schedules (default: the configuration, else 10).",
+            valueName: "g"))
+    var linkGbits: Double?
     @Option(help: ArgumentHelp("Seconds that running jobs get when it drains.", valueName: "seconds"))
     var grace: Double = 60
     @OptionGroup var log: LogOptions
 
     mutating func validate() throws {
         guard grace >= 0, grace <= 86_400 else { throw ValidationError("--grace is 0 to 86400 seconds, got \(grace)") }
+        try LinkSpeed.check(linkGbits)
     }
 
     func run() async throws {
@@ -43,6 +50,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
         let folder = settings.state(state)
         var policy = CoordinatorPolicy.daemon
         policy.encryptsDataPlane = encrypt || settings.config.dataPlane.encrypt
+        policy.linkBytesPerSecond = (linkGbits ?? settings.config.dataPlane.linkGbits).map(ScheduleFigures.payload(gigabits:))
         let log = try log.open(settings.config.log)
         let logger = log.logger("ringmaster.coordinator")
         try await log.keep(logger) { [policy] in try await run(address, folder, policy, log, logger) }

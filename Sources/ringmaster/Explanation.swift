@@ -47,8 +47,8 @@ struct Explanation {
 
     private static func seconds(_ summaries: [WorkerSummary]) -> Double { summaries.map(\.prefillSeconds).max() ?? 0 }
 
-    /// All of it, with what was measured.
-    func json(_ summaries: [WorkerSummary]) -> JSONValue {
+    /// All of it, with what was measured, where something was.
+    func json(_ summaries: [WorkerSummary]? = nil) -> JSONValue {
         let candidates = choice.candidates.map { one -> JSONValue in
             [
                 "schedule": .string(one.schedule.rawValue), "bytes": .integer(Int64(one.bytes)),
@@ -60,7 +60,8 @@ struct Explanation {
         }
         return [
             "chosen": .string(choice.chosen.rawValue), "candidates": .array(candidates),
-            "predicted_seconds": .number(expected.seconds), "measured_seconds": .number(Self.seconds(summaries)),
+            "predicted_seconds": .number(expected.seconds),
+            "measured_seconds": summaries.map { .number(Self.seconds($0)) } ?? .null,
             "figures": [
                 "flops_per_second": .number(figures.flopsPerSecond), "bytes_per_second": .number(figures.bytesPerSecond),
                 "latency_seconds": .number(figures.latencySeconds), "merge_bytes_per_second": .number(figures.mergeBytesPerSecond),

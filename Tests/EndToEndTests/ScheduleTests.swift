@@ -65,6 +65,30 @@ extension EndToEnd {
             }
         }
 
+        @Test("--plan computes nothing and goes by the links and machines that it is told of")
+        func planned() async throws {
+            // A quarter of an hour of attention: this ends at once.
+            let whole = ["attend", "--tokens", "512k", "--heads", "8", "--kv-heads", "8", "--workers", "8", "--plan", "--json"]
+            func passKV(_ arguments: [String]) async throws -> (seconds: Double, exposed: Double, bytes: Int) {
+                let outcome = try await Binary.run(whole + arguments)
+                #expect(outcome.code == 0 && outcome.json["measured_seconds"] is NSNull, "\(outcome.err)")
+                let one = try #require((outcome.json["candidates"] as? [[String: Any]])?.first)
+                return (
+                    try #require(one["seconds"] as? Double), try #require(one["exposed_seconds"] as? Double),
+                    try #require(one["bytes"] as? Int)
+                )
+            }
+            let (slow, fast) = (
+                try await passKV(["--nodes", "8", "--link-gbits", "0.001"]), try await passKV(["--nodes", "8", "--link-gbits", "10"])
+            )
+            #expect(slow.bytes == fast.bytes)
+            // What comes to a rank over a link of 1 Mbit/s takes at least this long.
+            #expect(slow.seconds > Double(slow.bytes / 8) / 1.25e5 && slow.exposed > slow.seconds / 2)
+            #expect(fast.seconds < slow.seconds / 10)
+            let people = try await Binary.run(Array(whole.dropLast()))
+            #expect(people.code == 0 && people.out.isEmpty && people.err.contains("pass-q: "), "\(people)")
+        }
+
         @Test("turns and schedules that cannot be meant are refused in a sentence")
         func refusals() async throws {
             let tokens = ["attend", "--tokens", "100"]
@@ -72,6 +96,8 @@ extension EndToEnd {
                 (tokens + ["--new", "101"], "--new"), (tokens + ["--new", "0"], "--new"),
                 (tokens + ["--schedule", "fastest"], "--schedule"),
                 (tokens + ["--new", "5", "--sample-queries", "5"], "--sample-queries"),
+                (tokens + ["--link-gbits", "1"], "--plan"), (tokens + ["--plan", "--link-gbits", "0"], "--link-gbits"),
+                (tokens + ["--plan", "--nodes", "0"], "--nodes"), (tokens + ["--plan", "--verify-rows", "5"], "--plan"),
                 (tokens + ["--new", "5", "--output", "/nowhere/x"], "--output"), (["attend", "--tokens", "1M", "--new", "65537"], "65536"),
             ] {
                 let outcome = try await Binary.run(arguments)

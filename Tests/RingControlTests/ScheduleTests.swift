@@ -7,8 +7,10 @@ import Testing
 @Suite("Schedules of jobs")
 struct ScheduleTests {
     /// The assignments of a job whose last `new` of `tokens` tokens have queries; `nil` is all of them.
-    private func placed(tokens: Int, new: Int?, asked: Schedule? = nil, workers: Int = 3) throws -> [Assignment] {
-        var play = Play()
+    private func placed(tokens: Int, new: Int?, asked: Schedule? = nil, workers: Int = 3, policy: CoordinatorPolicy = Play.calm) throws
+        -> [Assignment]
+    {
+        var play = Play(policy: policy)
         for place in 0..<workers { play.join("w\(place)", machine: "m\(place)", cpus: 4, speed: 50, memoryBytes: 1 << 36) }
         guard case .attend(var spec) = attendSpec(tokens: tokens) else { return [] }
         spec.queryRows = new.map { Array(tokens - $0..<tokens) }
@@ -37,6 +39,21 @@ struct ScheduleTests {
         #expect(schedules(try placed(tokens: 1 << 18, new: 16, asked: schedule)) == [schedule, schedule, schedule])
         #expect(schedules(try placed(tokens: 1 << 18, new: nil)) == [nil, nil, nil])
         #expect(schedules(try placed(tokens: 1 << 18, new: nil, asked: schedule)) == [schedule, schedule, schedule])
+    }
+
+    @Test(
+        "the speed of links decides: over slow ones a long turn passes queries, which are fewer bytes, over fast ones keys and values"
+    )
+    func links() throws {
+        func chosen(gigabits: Double?) throws -> [Schedule?] {
+            var policy = Play.calm
+            policy.linkBytesPerSecond = gigabits.map(ScheduleFigures.payload(gigabits:))
+            return schedules(try placed(tokens: 1 << 17, new: 1 << 15, policy: policy))
+        }
+        let (slow, fast) = (try chosen(gigabits: 0.01), try chosen(gigabits: 400))
+        #expect(slow == [.passQ, .passQ, .passQ] && fast == [.passKV, .passKV, .passKV], "\(slow) \(fast)")
+        // Nobody said anything: a link of ten.
+        #expect(try chosen(gigabits: nil) == chosen(gigabits: 10))
     }
 
     @Test("one rank has nothing to choose")

@@ -17,6 +17,7 @@ struct ClusterConfigTests {
               threads: 2
             data_plane:
               listen: '[::1]:7500'
+              link_gbits: 2.5
             log:
               format: json
               level: warning
@@ -26,6 +27,8 @@ struct ClusterConfigTests {
             config.coordinator.listen == SocketAddress(host: "0.0.0.0", port: 8000) && config.workers.count == 4
                 && config.workers.threads == 2)
         #expect(config.dataPlane.listen == SocketAddress(host: "::1", port: 7500) && "\(config.dataPlane.listen)" == "[::1]:7500")
+        #expect(config.dataPlane.linkGbits == 2.5 && ClusterConfig().dataPlane.linkGbits == nil)
+        #expect(try ClusterConfig(parsing: "schema_version: 1\ndata_plane:\n  link_gbits: 25\n", file: "c.yaml").dataPlane.linkGbits == 25)
         #expect(config.log.format == "json" && config.log.level == "warning" && ClusterConfig().log.format == nil)
         #expect(try ClusterConfig(parsing: "schema_version: 1\nworkers:\n", file: "c.yaml") == ClusterConfig())
     }
@@ -46,6 +49,8 @@ struct ClusterConfigTests {
             ("schema_version: one\n", "'schema_version' must be a whole number"), ("schema_version: \"1\"\n", "must be a whole number"),
             ("workers:\n  count: 1\n", "'schema_version' is missing"), ("schema_version: 1\nworkers:\n  count: 0\n", "from 1 to 65536"),
             ("schema_version: 1\nworkers:\n  count: 1.5\n", "from 1 to 65536"),
+            ("schema_version: 1\ndata_plane:\n  link_gbits: 0\n", "'link_gbits' must be a number from 0.001 to 10000"),
+            ("schema_version: 1\ndata_plane:\n  link_gbits: fast\n", "'link_gbits' must be a number"),
             ("schema_version: 1\nlog:\n  format: xml\n", "line 3, column 11: 'format' must be one of text, json"),
             ("schema_version: 1\nlog:\n  level: [info]\n", "'level' must be one of trace, debug"),
             ("schema_version: 1\nworkers: 3\n", "'workers' must be a mapping"),
