@@ -27,6 +27,15 @@ public final class TraceRecorder: Sendable {
         return (parts.flatMap(\.events), parts.reduce(0) { $0 + $1.droppedCount })
     }
 
+    /// Seconds that it takes to time a task and note it, on one thread: the mean over `count` tasks that do nothing, with what calling them takes.
+    public static func secondsPerTask(count: Int = 1 << 20) -> Double {
+        let recorder = TraceRecorder(threads: 1)
+        let body = timing(recorder, layer: 0, step: 0, rank: Rank(0)) { _, _ in }
+        let start = MonotonicClock.now()
+        for task in 0..<count { body(task, 0) }
+        return MonotonicClock.now().seconds(since: start) / Double(max(count, 1))
+    }
+
     /// `body`, timed for each task if there is a recorder.
     static func timing(
         _ recorder: TraceRecorder?, layer: Int, step: Int, rank: Rank, _ body: @escaping ComputePool.Body

@@ -98,7 +98,10 @@ struct BenchRing: AsyncParsableCommand {
                         let summaries = try await Self.job(
                             cluster, spec, workers: isRing ? workers : 1, threads: isRing ? each : threads,
                             // The last run of the ring is traced.
-                            trace: isRing && turn == repeats - 1 ? trace : nil)
+                            traces: trace != nil && isRing && turn == repeats - 1
+                        ) { job in
+                            try await trace?.write(cluster.traces(of: job), workers: cluster.processNumbers.map(\.name))
+                        }
                         if isRing { ring = summaries } else { single = summaries }
                     }
                     pairs.append(RingBenchReport.Pair(ring: ring, single: single))
@@ -112,11 +115,11 @@ struct BenchRing: AsyncParsableCommand {
         }
     }
 
-    private static func job(
-        _ cluster: EmbeddedCluster, _ spec: AttendSpec, workers: Int, threads: Int, trace: TraceFile?
+    /// Runs one job to its end, and calls `onTraces` with its number then if it was traced.
+    static func job(
+        _ cluster: EmbeddedCluster, _ spec: AttendSpec, workers: Int, threads: Int, traces: Bool, onTraces: (JobNumber) async throws -> Void
     ) async throws -> [WorkerSummary] {
-        let (job, events) = try await cluster.submit(
-            .attend(spec), workers: workers, threads: threads, prompt: [], traces: trace != nil)
+        let (job, events) = try await cluster.submit(.attend(spec), workers: workers, threads: threads, prompt: [], traces: traces)
         var screen = JobScreen(job, verbose: false)
         defer { screen.clear() }
         for await item in events {
@@ -124,7 +127,7 @@ struct BenchRing: AsyncParsableCommand {
             switch end {
             case .succeeded(let summaries):
                 screen.clear()
-                try await trace?.write(cluster.traces(of: job), workers: cluster.processNumbers.map(\.name))
+                if traces { try await onTraces(job) }
                 return summaries
             case .failed(let failure): throw failure
             case .cancelled(let reason): throw Failure(.shuttingDown, "the job was cancelled: \(reason)")
