@@ -48,15 +48,17 @@ public enum TransportBenchmark {
         }
     }
 
+    /// Message sizes that show where calls end and bytes begin to count.
+    public static let sizes = [64, 4 << 10, 64 << 10, 256 << 10, 1 << 20, 16 << 20]
+
     /// Moves about `bytesPerSize` bytes (at most 20,000 messages) for each size of `messageBytes`, `window` messages at a
     /// time. Takes about a second per two gibibytes. Throws what connecting or registering throws, or `.lost`.
     public static func run(
-        messageBytes: [Int] = [64, 4 << 10, 64 << 10, 256 << 10, 1 << 20, 16 << 20], bytesPerSize: Int = 1 << 30, window: Int = 8,
-        lane: LaneKind = .tcp, isSealed: Bool = false
+        messageBytes: [Int] = sizes, bytesPerSize: Int = 1 << 30, window: Int = 8, lane: LaneKind = .tcp, isSealed: Bool = false
     ) throws(TransportError) -> Report {
         precondition(window >= 1 && window <= TransportLimits.receivesPerPeer, "a window of \(window) messages")
         precondition(messageBytes.allSatisfy { $0 > 0 }, "a message has at least one byte")
-        let plan = messageBytes.map { ($0, min(max(bytesPerSize / $0, window), 20_000)) }
+        let plan = plan(messageBytes, bytesPerSize, window)
         let peer = try BenchmarkPeer.start(plan, window: window, lane: lane, isSealed: isSealed)
         var end = try BenchmarkEnd.connect(
             rank: Rank(0), listeners: peer.listeners, plan: plan, window: window, lane: lane, isSealed: isSealed)
@@ -73,6 +75,11 @@ public enum TransportBenchmark {
             copyBytesPerSecond: try copySpeed(),
             checksumBytesPerSecond: try checksumSpeed(), cipherBytesPerSecond: try cipherSpeed(),
             roundTripSeconds: roundTrip)
+    }
+
+    /// Sizes, and how many messages of each.
+    static func plan(_ messageBytes: [Int], _ bytesPerSize: Int, _ window: Int) -> [(Int, Int)] {
+        messageBytes.map { ($0, min(max(bytesPerSize / $0, window), 20_000)) }
     }
 
     private static func copySpeed() throws(TransportError) -> Double {
@@ -137,18 +144,27 @@ struct BenchmarkEnd: ~Copyable {
     }
 
     static func connect(
-        rank: Rank, listeners: [TCPListener], plan: [(Int, Int)], window: Int, lane: LaneKind?, isSealed: Bool, touches: Bool = true
+        rank: Rank, listeners: [TCPListener], plan: [(Int, Int)], window: Int, lane: LaneKind?, isSealed: Bool, touches: Int = .max
+    ) throws(TransportError) -> BenchmarkEnd {
+        try connect(
+            rank: rank, listener: listeners[rank.index], peers: listeners.map(\.address), secret: Array("benchmark".utf8),
+            deadline: .seconds(10), plan: plan, window: window, lane: lane, isSealed: isSealed, touches: touches)
+    }
+
+    static func connect(
+        rank: Rank, listener: TCPListener, peers: [PeerAddress], secret: [UInt8], deadline: Duration, plan: [(Int, Int)], window: Int,
+        lane: LaneKind?, isSealed: Bool, touches: Int = .max
     ) throws(TransportError) -> BenchmarkEnd {
         var options = TCPOptions()
         (options.lane, options.isSealed) = (lane, isSealed)
         let memory = try AnonymousMemory(byteCount: window * (plan.map(\.0).max() ?? 64) + 64)
-        // Touched before anything is timed.
-        for index in stride(from: 0, to: touches ? memory.byteCount : 0, by: 4096) {
+        // Touched before anything is timed, the first `touches` bytes of it.
+        for index in stride(from: 0, to: min(touches, memory.byteCount), by: 4096) {
             unsafe memory.bytes[index] = UInt8(truncatingIfNeeded: index)
         }
         var wire = try TCPTransport.connect(
-            listener: listeners[rank.index], rank: rank, world: WorldSize(2), peers: listeners.map(\.address),
-            secret: Array("benchmark".utf8), epoch: Epoch(1), job: JobNumber(1), deadline: .seconds(10), options: options)
+            listener: listener, rank: rank, world: WorldSize(2), peers: peers, secret: secret, epoch: Epoch(1), job: JobNumber(1),
+            deadline: deadline, options: options)
         let region = try unsafe wire.register(memory.bytes)
         return BenchmarkEnd(wire, memory, region, window)
     }
@@ -167,6 +183,20 @@ struct BenchmarkEnd: ~Copyable {
             }
             done += try collect()
         }
+        return MonotonicClock.now().seconds(since: start)
+    }
+
+    /// Sends `count` messages, each from its own place in the first half of the memory, and receives as many in the second; returns the
+    /// seconds it took.
+    mutating func exchange(_ bytes: Int, _ count: Int) throws(TransportError) -> Double {
+        step += 1
+        let start = MonotonicClock.now()
+        for place in 0..<count {
+            try post(false, BlockRef(region: region, offset: (count + place) * bytes, byteCount: bytes), place)
+            try post(true, BlockRef(region: region, offset: place * bytes, byteCount: bytes), place)
+        }
+        var done = 0
+        while done < 2 * count { done += try collect() }
         return MonotonicClock.now().seconds(since: start)
     }
 
@@ -211,22 +241,24 @@ final class BenchmarkPeer: Sendable {
 
     private init(_ listeners: [TCPListener]) { self.listeners = listeners }
 
-    /// With `touches` false its memory is fresh, as that of a ring's receive buffers is.
+    /// With `exchanges` it sends as much as it receives, at once, into memory that is fresh, as that of a ring's receive buffers is.
     static func start(
-        _ plan: [(Int, Int)], window: Int, lane: LaneKind?, isSealed: Bool, touches: Bool = true
+        _ plan: [(Int, Int)], window: Int, lane: LaneKind?, isSealed: Bool, exchanges: Bool = false
     ) throws(TransportError) -> BenchmarkPeer {
         let peer = BenchmarkPeer([try TCPListener(), try TCPListener()])
-        let thread = try PinnedThread.start(name: "bench-peer") { peer.answer(plan, window, lane, isSealed, touches) }
+        let thread = try PinnedThread.start(name: "bench-peer") { peer.answer(plan, window, lane, isSealed, exchanges) }
         peer.thread.withLock { $0 = thread }
         return peer
     }
 
-    private func answer(_ plan: [(Int, Int)], _ window: Int, _ lane: LaneKind?, _ isSealed: Bool, _ touches: Bool) {
+    private func answer(_ plan: [(Int, Int)], _ window: Int, _ lane: LaneKind?, _ isSealed: Bool, _ exchanges: Bool) {
         do throws(TransportError) {
+            let half = plan.reduce(0) { $0 + $1.0 * $1.1 }
             var end = try BenchmarkEnd.connect(
-                rank: Rank(1), listeners: listeners, plan: plan, window: window, lane: lane, isSealed: isSealed, touches: touches)
+                rank: Rank(1), listeners: listeners, plan: plan, window: window, lane: lane, isSealed: isSealed,
+                touches: exchanges ? half : .max)
             _ = try end.roundTrips(answering: true)
-            for (bytes, count) in plan { _ = try end.stream(bytes, count, sending: false) }
+            for (bytes, count) in plan { _ = exchanges ? try end.exchange(bytes, count) : try end.stream(bytes, count, sending: false) }
             end.close()
         } catch {
             failure.withLock { $0 = error }

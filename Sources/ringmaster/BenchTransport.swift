@@ -12,7 +12,9 @@ struct BenchTransport: ParsableCommand {
         discussion: """
             Two ranks on this machine, a thread each: what it prints over tcp is what moving bytes costs, not what a network card \
             does. --transport shared-memory prints the share of a memory copy's speed first, and small messages beside those over \
-            TCP. --encrypt measures the same TCP link plain and encrypted, one after the other.
+            TCP. --encrypt measures the same TCP link plain and encrypted, one after the other. \
+            Between two machines one end answers (--answer) and the other measures (--to), with the same --mebibytes, --window, \
+            --encrypt and --secret-file.
             """)
 
     @Option(help: ArgumentHelp("What to measure: tcp or shared-memory.", valueName: "name"))
@@ -24,6 +26,12 @@ struct BenchTransport: ParsableCommand {
     var window = 8
     @Flag(help: "Measure the encrypted link too (AES-256-GCM), and print what that costs.")
     var encrypt = false
+    @Option(help: ArgumentHelp("Wait here for the end that measures, and answer it.", valueName: "host:port"))
+    var answer: String?
+    @Option(help: ArgumentHelp("Measure the link to the end that answers there.", valueName: "host:port"))
+    var to: String?
+    @Option(help: ArgumentHelp("File whose first line both ends must know, readable by you alone.", valueName: "file"))
+    var secretFile: String?
     @Flag(help: "Print the result as JSON.")
     var json = false
 
@@ -34,9 +42,19 @@ struct BenchTransport: ParsableCommand {
         guard (1...TransportLimits.receivesPerPeer).contains(window) else {
             throw ValidationError("--window is 1 to \(TransportLimits.receivesPerPeer), got \(window)")
         }
+        for (name, text) in [("--answer", answer), ("--to", to)] {
+            if let text, SocketAddress(text) == nil { throw ValidationError("\(name) takes HOST:PORT, not \(text.debugDescription)") }
+        }
+        if answer != nil && to != nil { throw ValidationError("an end either answers or measures: give --answer or --to") }
+        // A port that anybody may talk to is never open, not even for a minute.
+        if (answer ?? to) != nil && secretFile == nil {
+            throw ValidationError("--answer and --to need the same --secret-file at both ends")
+        }
+        if (answer ?? to) == nil && secretFile != nil { throw ValidationError("--secret-file goes with --answer or --to") }
     }
 
     func run() throws {
+        if let place = (answer ?? to).flatMap({ SocketAddress($0) }) { return try runEnd(at: place) }
         guard let lane = transport.lane else { preconditionFailure("a transport that was validated names a lane") }
         let plain = try measure(lane, isSealed: false)
         let sealed = encrypt ? try measure(lane, isSealed: true) : nil
@@ -61,6 +79,38 @@ struct BenchTransport: ParsableCommand {
         do throws(TransportError) { return try TransportBenchmark.link(lane: .tcp).roundTripSeconds } catch {
             throw CommandError.tryAgain("\(error)")
         }
+    }
+
+    private func runEnd(at place: SocketAddress) throws {
+        let secret = try KeyFile.read(secretFile ?? "", named: "--secret-file")
+        let terms = TransportBenchmark.Terms(
+            bytesPerSize: mebibytes << 20, window: window, isSealed: encrypt, secret: Array(secret.utf8))
+        do throws(TransportError) {
+            if answer != nil {
+                let listener = try TCPListener(host: place.host, port: UInt16(clamping: place.port))
+                Console.message("answering at \(SocketAddress(host: place.host, port: Int(listener.port)))")
+                return try TransportBenchmark.answer(at: listener, terms)
+            }
+            let reach = try TransportBenchmark.measure(to: PeerAddress(place.host, UInt16(clamping: place.port)), terms)
+            Console.out(json ? link(reach).text(pretty: true) : text(reach))
+        } catch {
+            throw CommandError.tryAgain("\(error)")
+        }
+    }
+
+    private func link(_ reach: TransportBenchmark.Reach) -> JSONValue {
+        let rows = reach.rows.map { row -> JSONValue in
+            ["message_bytes": .integer(Int64(row.messageBytes)), "bytes_per_second": .number(row.bytesPerSecond)]
+        }
+        return ["round_trip_seconds": .number(reach.roundTripSeconds), "messages": .array(rows), "is_encrypted": .bool(encrypt)]
+    }
+
+    private func text(_ reach: TransportBenchmark.Reach) -> String {
+        var table = Table(["message", "GB/s", "messages/s"])
+        for row in reach.rows {
+            table.add([humanBytes(row.messageBytes), fixed(row.bytesPerSecond / 1e9, 3), grouped(Int(row.messagesPerSecond))])
+        }
+        return "\(table.text)\n64 bytes there and back: \(fixed(reach.roundTripSeconds * 1e6, 1)) us\n"
     }
 
     private func object(_ plain: TransportBenchmark.Report, _ sealed: TransportBenchmark.Report?, _ tcp: Double) -> JSONValue {

@@ -53,6 +53,65 @@ extension EndToEnd {
             #expect((json["cipher_bytes_per_second"] as? Double ?? 0) > 1e6 && (json["socket_bytes_per_second"] as? Double ?? 0) > 1e6)
         }
 
+        @Test("bench trace counts the events of a ring and what one of them takes")
+        func benchTrace() async throws {
+            let outcome = try await Binary.run(
+                ["bench", "trace", "--tokens", "3000", "--heads", "1", "--head-dim", "64", "--pairs", "3", "--json"])
+            #expect(outcome.code == 0, "\(outcome.err)")
+            let (json, pairs) = (outcome.json, outcome.json["pairs"] as? [[String: Double]] ?? [])
+            #expect(pairs.count == 3 && pairs.allSatisfy { ($0["seconds_with"] ?? 0) > 0 && ($0["seconds_without"] ?? 0) > 0 })
+            let (events, busiest) = (json["events"] as? Int ?? 0, json["events_of_busiest_thread"] as? Int ?? 0)
+            // A pass, a step and its tasks for each of two ranks' two hops, and at least one message.
+            #expect(json["hops"] as? Int == 2 && busiest >= 6 && events >= busiest, "\(outcome.out)")
+            let each = json["seconds_per_event"] as? Double ?? 0
+            // Two looks at the clock and a store: no machine does it in a nanosecond, none needs a tenth of a millisecond.
+            #expect(each > 1e-9 && each < 1e-4)
+            #expect(
+                abs((json["expected_overhead"] as? Double ?? 0) - Double(busiest) * each / (json["seconds_without"] as? Double ?? 1)) < 1e-9
+            )
+            let people = try await Binary.run(["bench", "trace", "--tokens", "600", "--heads", "1", "--pairs", "1"])
+            #expect(people.code == 0 && people.out.contains("overhead") && people.out.contains("a hop"), "\(people)")
+        }
+
+        @Test("bench transport between two processes: they need the same secret, and one measures what the other answers")
+        func benchEnds() async throws {
+            try await withFolder { folder in
+                for (name, secret) in [("one", "abc"), ("other", "abd")] {
+                    let made = FileManager.default.createFile(
+                        atPath: "\(folder)/\(name)", contents: Data(secret.utf8), attributes: [.posixPermissions: 0o600])
+                    #expect(made)
+                }
+                let words = ["bench", "transport", "--mebibytes", "4", "--secret-file", folder + "/one"]
+                let answering = try Running(words + ["--answer", "127.0.0.1:0"])
+                let measured = try await Binary.run(words + ["--to", await address(of: answering), "--json"])
+                let rows = measured.json["messages"] as? [[String: Any]] ?? []
+                #expect(measured.code == 0 && rows.count == 6, "\(measured)")
+                #expect(rows.allSatisfy { ($0["bytes_per_second"] as? Double ?? 0) > 0 })
+                if measured.code != 0 { answering.signal(SIGKILL) }
+                let answered = await answering.outcome()
+                #expect(answered.code == 0 && answered.out.isEmpty, "\(answered)")
+
+                let stranger = try Running(words + ["--answer", "127.0.0.1:0"])
+                let other = ["bench", "transport", "--mebibytes", "4", "--secret-file", folder + "/other"]
+                let refused = try await Binary.run(other + ["--to", await address(of: stranger)])
+                #expect(refused.code == 75 && refused.out.isEmpty, "\(refused)")
+                stranger.signal(SIGKILL)
+                _ = await stranger.outcome()
+            }
+            for wrong in [["--answer", "127.0.0.1:0"], ["--to", "nowhere", "--secret-file", "x"], ["--secret-file", "x"]] {
+                #expect(try await Binary.run(["bench", "transport"] + wrong).code == 2)
+            }
+        }
+
+        /// Where it answers, or an address that nobody has.
+        private func address(of answering: Running) async -> String {
+            for _ in 0..<1000 {
+                if let found = answering.errorText.firstMatch(of: /answering at (\S+)/) { return String(found.1) }
+                try? await Task.sleep(for: .milliseconds(10))
+            }
+            return "127.0.0.1:1"
+        }
+
         @Test("bench attention measures against a peak of the same run", arguments: ["f32", "bf16"])
         func bench(dtype: String) async throws {
             let outcome = try await Binary.run(["bench", "attention", "--tokens", "1024", "--head-dim", "64", "--dtype", dtype, "--json"])
