@@ -87,6 +87,8 @@ struct AttendExecution {
         _ rank: inout AttentionRank<TCPTransport>, shape: AttentionSource.Shape, _ summary: inout WorkerSummary
     ) throws(ExecutionError) {
         let owned = summary.tokensOwned
+        // The word to start comes to each rank by another connection: without this the clock of one ran while it waited for the others.
+        do throws(EngineError) { try rank.engine.barrier() } catch { throw ExecutionParts.error(error) }
         let start = MonotonicClock.now()
         let pass: PassReport
         do throws(ModelError) {
