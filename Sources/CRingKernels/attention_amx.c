@@ -78,11 +78,12 @@ static void aim_prefetch(amx_walk *walk, const meeting *block) {
 // Copies a row's accumulator between the call and the tiles.
 static void copy_sums(const amx_walk *walk, int32_t i, int out) {
     float *acc = walk->call->acc + (walk->first_row + i) * walk->call->acc_stride;
-    for (int32_t column = 0; column < walk->call->value_dim; column += 16, acc += 16) {
-        float *sums = sums_row(walk->sums + (int64_t)(i / STRIP * walk->widths + column / WIDTH) * RING_TILE_PAIR, i % STRIP);
-        const size_t bytes = (size_t)min32(walk->call->value_dim - column, 16) * 4;
-        if (out) memcpy(acc, sums, bytes);
-        else memcpy(sums, acc, bytes);
+    uint8_t *strip = walk->sums + (int64_t)(i / STRIP * walk->widths) * RING_TILE_PAIR;
+    for (int32_t column = 0; column < walk->call->value_dim; column += WIDTH, acc += WIDTH, strip += RING_TILE_PAIR) {
+        const __mmask16 lanes = walk->call->value_dim - column >= WIDTH ? 0xffff : 0x00ff; // value_dim is a multiple of 8
+        float *sums = sums_row(strip, i % STRIP);
+        if (out) _mm512_mask_storeu_ps(acc, lanes, _mm512_load_ps(sums));
+        else _mm512_store_ps(sums, _mm512_maskz_loadu_ps(lanes, acc));
     }
 }
 
