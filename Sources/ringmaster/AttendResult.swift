@@ -108,11 +108,9 @@ struct AttendResult {
             return
         }
         do {
-            if FileManager.default.fileExists(atPath: output) {
-                _ = try FileManager.default.replaceItemAt(URL(filePath: output), withItemAt: URL(filePath: path))
-            } else {
-                try FileManager.default.moveItem(atPath: path, toPath: output)
-            }
+            // Foundation's `replaceItemAt` loses both files on Linux.
+            if FileManager.default.fileExists(atPath: output) { try FileManager.default.removeItem(atPath: output) }
+            try FileManager.default.moveItem(atPath: path, toPath: output)
         } catch {
             throw .failed("cannot give the result its name \(output): \(error)")
         }

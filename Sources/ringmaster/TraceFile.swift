@@ -31,11 +31,9 @@ struct TraceFile: Sendable {
             }
             try file.write(contentsOf: buffer)
             try file.close()
-            if FileManager.default.fileExists(atPath: path) {
-                _ = try FileManager.default.replaceItemAt(URL(filePath: path), withItemAt: URL(filePath: part))
-            } else {
-                try FileManager.default.moveItem(atPath: part, toPath: path)
-            }
+            // Foundation's `replaceItemAt` loses both files on Linux.
+            if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
+            try FileManager.default.moveItem(atPath: part, toPath: path)
         } catch {
             throw CommandError.failed("cannot write the trace to \(path): \(error)")
         }
