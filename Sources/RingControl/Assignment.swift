@@ -88,10 +88,10 @@ public struct Assignment: Hashable, Sendable, Codable {
     public func plan() throws(PlanError) -> ShardPlan {
         var plan: ShardPlan
         if shares.isEmpty {
-            plan = try ShardPlan(layout, tokens: tokens, over: WorldSize(world))
+            plan = try ShardPlan(layout, tokens: tokens, over: WorldSize(world), grain: spec.grain)
         } else {
             guard shares.count == world else { throw .shares("it has \(shares.count) ranks in a world of \(world)") }
-            plan = try ShardPlan(shares: shares, tokens: tokens)
+            plan = try ShardPlan(shares: shares, tokens: tokens, grain: spec.grain)
         }
         if let groupSize {
             guard let tour = RingTour(plan.world, groupSize: groupSize) else {

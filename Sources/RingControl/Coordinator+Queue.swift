@@ -60,6 +60,7 @@ extension Coordinator {
     /// Starts every queued job that can start, in the order of turns.
     mutating func startQueued(_ now: Moment, _ directives: inout [Directive]) {
         guard !isDraining && !isStopping else { return }
+        refuseMixedSets(now, &directives)
         while let (index, chosen) = nextStart(now) { place(index, on: chosen, now, &directives) }
     }
 
@@ -72,7 +73,8 @@ extension Coordinator {
         let promised = promised()
         for (_, index) in turns {
             if isBetweenRuns(jobs[index]) { continue }
-            let candidates = idle.filter { mayServe(members[$0], jobs[index]) && !promised.contains(members[$0].id) }
+            let free = idle.filter { mayServe(members[$0], jobs[index]) && !promised.contains(members[$0].id) }
+            let candidates = ofOneSet(free, for: jobs[index])
             let wanted = wantedWorkers(jobs[index]) ?? min(candidates.count, Limits.ranks)
             if wanted > 0 && candidates.count >= wanted { return (index, choose(wanted, of: candidates, for: jobs[index])) }
             // Smaller jobs go first only for so long, and only past one that can start at all.
@@ -173,7 +175,7 @@ extension Coordinator {
     private func assignments(of job: Job, on chosen: [Int], inheriting inheritance: Inherited?) -> [Assignment] {
         let registrations = chosen.map { members[$0].newestRegistration }
         let peers = registrations.map { Peer(host: $0.dataHost, port: $0.dataPort, worker: $0.name) }
-        let spec = job.specOfNextRun
+        let spec = job.specOfNextRun.settled(for: registrations)
         let machines = registrations.map { rank in registrations.indices.filter { registrations[$0].machine == rank.machine } }
         let threads = zip(registrations, machines).map { job.threads(of: $0, sharing: $1.count) }
         let speeds = Self.speeds(of: registrations, threads: threads, sharing: machines.map(\.count), spec)

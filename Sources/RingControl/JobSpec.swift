@@ -153,6 +153,11 @@ public struct AttendSpec: Hashable, Sendable, Codable {
     public var queryRows: [Int]?
     /// What goes round, keys and values or queries; `nil` leaves it to the coordinator.
     public var schedule: Schedule?
+    /// Whether the result must have the same bits on however many workers and threads, whatever comes first; `nil` is no.
+    public var deterministic: Bool?
+    /// The instruction set by which every worker computes a deterministic job, since each has bits of its own; `nil` leaves it to the
+    /// coordinator, which takes the workers' own if that is one and the same.
+    public var isa: String?
 
     /// A problem whose result nobody keeps; the rest can be set afterwards.
     public init(input: Input, shape: AttentionShape, causal: Bool) {
@@ -176,6 +181,12 @@ public enum JobSpec: Hashable, Sendable {
         case .generate(let spec): spec.promptTokenCount
         case .attend(let spec): spec.shape.tokens
         }
+    }
+
+    /// Tokens of the tiles that no shard's edge may cut; `nil` where the result may depend on who owns what.
+    public var grain: Int? {
+        guard case .attend(let spec) = self, spec.deterministic == true else { return nil }
+        return ShardPlan.grain(ofTokens: spec.shape.tokens)
     }
 
     /// How they are dealt where no table says it: zigzag under a causal mask, contiguous runs without one.

@@ -58,8 +58,8 @@ extension JobSpec {
         if speeds == nil, case .attend(let spec) = self, let past = spec.past, mask.isPlainCausal || mask.isFull {
             // Where the past is so long, later new tokens see hardly more than earlier ones, and neighbours are one run of rows.
             let isShort = (spec.shape.tokens - past) * 32 <= past
-            return try ShardPlan(past: past, tokens: tokens, by: mask.isFull || isShort ? .contiguous : .zigzag, over: world)
+            return try ShardPlan(past: past, tokens: tokens, by: mask.isFull || isShort ? .contiguous : .zigzag, over: world, grain: grain)
         }
-        return try ShardPlan(for: mask, tokens: tokens, over: world, speeds: speeds)
+        return try ShardPlan(for: mask, tokens: tokens, over: world, speeds: speeds, grain: grain)
     }
 }

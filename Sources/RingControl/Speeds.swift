@@ -71,10 +71,12 @@ extension JobSpec {
         let elements = Double(shape.headDim) + Double(shape.valueDim)
         // int8 that may prove too coarse makes room for bf16.
         let kind = spec.errorTolerance == nil ? spec.kvElement : .bf16
-        // Own keys and values and some shards of others; queries, and output before and after it is finished, in f32.
+        // Own keys and values and some shards of others; queries, and output before and after it is finished, in f32, or before it in
+        // bins of 16 bytes.
         let row = kind.byteCount(ofRow: shape.headDim) + kind.byteCount(ofRow: shape.valueDim)
         let keys = Double((1 + buffers) * row * shape.kvHeads)
-        let queries = (elements + Double(shape.valueDim)) * Double(shape.heads) * 4
+        let bins = grain == nil ? 0 : 12 * Double(shape.valueDim) * Double(shape.heads)
+        let queries = (elements + Double(shape.valueDim)) * Double(shape.heads) * 4 + bins
         let most = Double(memoryBytes) * ControlLimits.memoryShare / max(keys + queries, 1)
         return most >= Double(tokens) ? tokens : max(Int(most), 1)
     }

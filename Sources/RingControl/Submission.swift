@@ -132,6 +132,12 @@ extension AttendSpec {
                 return "\(name) rows must ascend and lie in the \(shape.tokens) tokens"
             }
         }
+        if deterministic == true, kvElement == .int8 { return "a deterministic job keeps keys and values as f32 or bf16, not int8" }
+        if deterministic == true, schedule == .passQ {
+            return "a deterministic job passes keys and values: with queries going round, partials would be merged in an order of ranks"
+        }
+        if let isa, isa.isEmpty || isa.utf8.count > ControlLimits.keyBytes { return "isa is the name of an instruction set" }
+        if isa != nil, deterministic != true { return "isa is for deterministic jobs: others compute by what each worker has" }
         if let queryRows, outputPath != nil {
             // What is not computed must not stand in a result as zeros.
             let computed = Set(queryRows)

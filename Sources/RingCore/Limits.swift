@@ -9,10 +9,10 @@ public enum Limits {
     /// Tokens in a KV block, and the grid on which chunk edges fall when the context is long enough. A larger tile
     /// costs balance (about tile / shard width), a smaller one costs kernel speed: 64 keys are four AVX-512 vectors.
     public static let tileTokens = 64
-    /// Tokens from which a context is long: then the tiles of a deterministic job are long too.
-    public static let longContext = 1 << 17
-    /// Tokens of a tile of a deterministic job, in a long context and in a short one; multiples of the 256 keys of a kernel's own tiles.
-    public static let (longGrainTokens, shortGrainTokens) = (1024, 256)
+    /// Fewest and most tokens of a tile of a deterministic job: no fewer than the 256 keys of a kernel's own tiles, no more than pay.
+    public static let (grainMin, grainMax) = (256, 4096)
+    /// Tiles that a context has at least before they grow: with 16 ranks, four to each of a zigzag's runs.
+    public static let grainCount = 128
     /// Query rows that one compute task takes; `EngineLimits.taskRows` says what other numbers would cost.
     public static let taskRows = 256
     /// Most layers a message tag can name.

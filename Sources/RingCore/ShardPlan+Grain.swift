@@ -6,6 +6,8 @@ extension ShardPlan {
     /// Tokens of a tile in a context of `tokens`: a function of that alone, never of ranks or threads. Larger tiles cost balance and
     /// smaller ones speed, since each begins afresh and ends in a deposit (Docs/PERFORMANCE.md).
     public static func grain(ofTokens tokens: Int) -> Int {
-        tokens >= Limits.longContext ? Limits.longGrainTokens : Limits.shortGrainTokens
+        var grain = Limits.grainMin
+        while grain < Limits.grainMax, 2 * grain * Limits.grainCount <= tokens { grain *= 2 }
+        return grain
     }
 }

@@ -17,7 +17,7 @@ struct AttendExecution {
     func run() throws(ExecutionError) -> WorkerSummary? {
         let begun = MonotonicClock.now()
         var summary = WorkerSummary(rank: assignment.rank)
-        let kernels = try ExecutionParts.kernels()
+        let kernels = try ExecutionParts.kernels(spec.isa)
         let plan = try ExecutionParts.plan(assignment)
         let pool = try ExecutionParts.pool(assignment, cpus: cpus)
         defer { pool.shutdown() }

@@ -10,9 +10,16 @@ import RingTransport
 
 /// Steps that every job takes, whatever it computes.
 enum ExecutionParts {
-    /// The kernels that this machine or `RINGMASTER_ISA` chooses.
-    static func kernels() throws(ExecutionError) -> Kernels {
-        do throws(KernelError) { return try Kernels.fromEnvironment() } catch { throw Self.error(error) }
+    /// The kernels of the instruction set that the job names, else those that this machine or `RINGMASTER_ISA` chooses.
+    static func kernels(_ isa: String? = nil) throws(ExecutionError) -> Kernels {
+        guard isa == nil || isa.flatMap(InstructionSet.init(rawValue:)) != nil else {
+            throw ExecutionError(
+                .invalidInput, "the job's isa \((isa ?? "").debugDescription) is no instruction set that this worker knows")
+        }
+        do throws(KernelError) {
+            guard let set = isa.flatMap(InstructionSet.init(rawValue:)) else { return try Kernels.fromEnvironment() }
+            return try Kernels(set)
+        } catch { throw Self.error(error) }
     }
 
     /// The job's compute threads.

@@ -45,7 +45,7 @@ struct AttendCommand: AsyncParsableCommand {
             if cluster.json { return Console.out((explanation?.json() ?? .null).text(pretty: true)) }
             return explanation?.tell() ?? ()
         }
-        spec.schedule = explanation?.schedule ?? attention.sharing.schedule.schedule
+        spec.schedule = explanation?.schedule ?? spec.schedule
         if explain { explanation?.tell() }
         try MemoryCheck.run(workers: cluster.workers) { () throws(ExecutionError) in
             try MemoryEstimate(attend: spec, workers: cluster.workers)
@@ -74,7 +74,8 @@ struct AttendCommand: AsyncParsableCommand {
     /// worker there is none.
     private func explanation(of spec: AttendSpec, _ kernels: Kernels) throws(CommandError) -> Explanation? {
         let wish = attention.sharing.schedule.schedule
-        guard explain || planning.plan || (wish == nil && spec.queryRows != nil && cluster.workers > 1) else { return nil }
+        let weighs = wish == nil && spec.deterministic == nil && spec.queryRows != nil && cluster.workers > 1
+        guard explain || planning.plan || weighs else { return nil }
         let rings = ScheduleMeasurement.Rings(
             workers: cluster.workers, threads: cluster.threads ?? planning.threadsEach(workers: cluster.workers), nodes: planning.nodes,
             linkGigabits: planning.linkGbits, lane: try cluster.lane.choice().lane)
@@ -90,6 +91,12 @@ struct AttendOptions: ParsableArguments {
     var causal = true
     @OptionGroup var mask: MaskOptions
     @OptionGroup var sharing: ScheduleOptions
+    @Flag(
+        help: """
+            The same bits on any number of workers and threads, whatever comes first; takes 16 bytes where a value of the result takes 4 \
+            while it is computed.
+            """)
+    var deterministic = false
     @Option(help: ArgumentHelp("Factor on q.k (default: 1/sqrt(head_dim)).", valueName: "s"))
     var scale: Double?
     @Option(help: ArgumentHelp("How keys and values are kept and sent: f32, bf16 or int8 (default: as they are given).", valueName: "type"))
@@ -112,6 +119,13 @@ struct AttendOptions: ParsableArguments {
     /// Refuses values that cannot be meant.
     func check(against input: AttendInput) throws {
         try sharing.check(sampleQueries: sampleQueries, output: output)
+        if deterministic, kvDtype?.element == .int8 {
+            throw ValidationError("--deterministic goes with f32 and bf16 keys and values: --kv-dtype int8 is not among them")
+        }
+        if deterministic, sharing.schedule == .passQ {
+            throw ValidationError(
+                "--deterministic passes keys and values: with --schedule pass-q bits would depend on the number of workers")
+        }
         if let tokens = input.tokens, let new = sharing.new, new > tokens {
             throw ValidationError("--new \(new) is more than --tokens \(tokens)")
         }
@@ -152,7 +166,8 @@ struct AttendOptions: ParsableArguments {
         spec.errorTolerance = tolerance
         if let sampleQueries { spec.queryRows = SampledRows.choose(sampleQueries, of: shape.tokens, seed: seed) }
         if let rows = try sharing.rows(of: shape.tokens) { spec.queryRows = rows }
-        spec.schedule = sharing.schedule.schedule
+        spec.schedule = deterministic ? .passKV : sharing.schedule.schedule
+        if deterministic { spec.deterministic = true }
         for (name, width) in [("head_dim", shape.headDim), ("v_dim", shape.valueDim)] where !AttendCommand.takes(width) {
             throw .failed("\(name) is \(width) in the input: it must be a multiple of 8 from 32 to 256")
         }

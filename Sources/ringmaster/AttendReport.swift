@@ -70,6 +70,7 @@ struct AttendReport {
         fields.append("kv_dtype", .string(kept.element.rawValue))
         if let bound = kept.errorBound { fields.append("error_bound", .number(bound)) }
         if let tolerance = spec.errorTolerance { fields.append("error_tolerance", .number(tolerance)) }
+        if spec.deterministic == true { fields.append("deterministic", .bool(true)) }
         if let explanation { fields.append("explanation", explanation.json(summaries)) }
         if let outcome {
             fields.append("max_abs_error", .number(outcome.maxAbsError))

@@ -38,10 +38,11 @@ actor Daemons {
     }
 
     /// Starts a worker and waits until it is in.
-    func startWorker(_ name: String, _ arguments: [String] = []) async throws {
+    func startWorker(_ name: String, _ arguments: [String] = [], environment: [String: String] = [:]) async throws {
         let running = try Running(
             // A speed that is given is not measured, so that shards do not depend on what else the machine does.
-            ["worker", "--coordinator", address, "--name", name, "--data", folder, "--models", folder, "--speed", "1"] + arguments)
+            ["worker", "--coordinator", address, "--name", name, "--data", folder, "--models", folder, "--speed", "1"] + arguments,
+            environment: environment)
         if let before = workers[name] { old.append(before) }
         workers[name] = running
         try #require(await running.says("joined the coordinator"), "\(running.errorText)")

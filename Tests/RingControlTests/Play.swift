@@ -31,11 +31,11 @@ struct Play {
     mutating func join(
         _ name: String, at seconds: Double = 0, machine host: String = "m", cpus: Int = 4, version: String = "1",
         instance: String = "", attempt: Int? = nil, speed: Double? = nil, speedIsTold: Bool? = nil, memoryBytes: Int = 1 << 30,
-        rack: String? = nil
+        rack: String? = nil, isa: String = "avx2"
     ) {
         tickets += 1
         var registration = WorkerRegistration(
-            name: name, pid: 7, machine: host, isa: "avx2", cpus: cpus, numaNodes: 1, memoryBytes: memoryBytes, dataHost: "127.0.0.1",
+            name: name, pid: 7, machine: host, isa: isa, cpus: cpus, numaNodes: 1, memoryBytes: memoryBytes, dataHost: "127.0.0.1",
             dataPort: 9000 + Int(tickets), version: version, instance: instance)
         registration.attempt = attempt
         (registration.speed, registration.speedIsTold) = (speed, speedIsTold)

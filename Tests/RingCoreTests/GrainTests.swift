@@ -72,7 +72,7 @@ struct GrainTests {
         let table = [[Share(start: 0, length: 300, layers: 0)], [Share(start: 300, length: 200, layers: 0)]]
         #expect(throws: PlanError.self) { try ShardPlan(shares: table, tokens: 500, grain: 256) }
         #expect(try ShardPlan(shares: table, tokens: 500).grain == nil)
-        #expect([1, 131_071, 131_072, 1 << 20].map(ShardPlan.grain(ofTokens:)) == [256, 256, 1024, 1024])
+        #expect([1, 65_535, 65_536, 131_072, 1 << 20].map(ShardPlan.grain(ofTokens:)) == [256, 256, 512, 1024, 4096])
         #expect(ShardPlan.grain(ofTokens: 1) % Limits.tileTokens == 0)
     }
 
