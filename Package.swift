@@ -52,6 +52,7 @@ let package = Package(
         .target(name: "CRingSystem", cSettings: c),
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CVerbs", providers: [.apt(["libibverbs-dev"])]),
         // 1: values.
         .target(name: "RingCore", swiftSettings: swift),
         .target(name: "RingTelemetry", dependencies: ["RingCore", logging], swiftSettings: swift),
@@ -59,7 +60,7 @@ let package = Package(
         .target(name: "RingControl", dependencies: ["RingCore"], swiftSettings: swift),
         .target(name: "RingFormats", dependencies: ["RingCore", yams], swiftSettings: swift),
         .target(name: "RingKernels", dependencies: ["CRingKernels", "COneDNN", "RingCore"], swiftSettings: swift),
-        .target(name: "RingTransport", dependencies: ["COpenSSL", "CRingSystem", "RingCore", crypto], swiftSettings: swift),
+        .target(name: "RingTransport", dependencies: ["COpenSSL", "CRingSystem", "CVerbs", "RingCore", crypto], swiftSettings: swift),
         // 3 and 4: where and what is computed.
         .target(name: "RingEngine", dependencies: ["RingCore", "RingKernels", "RingTransport"], swiftSettings: swift),
         .target(name: "RingModels", dependencies: ["RingCore", "RingEngine", "RingFormats", "RingKernels"], swiftSettings: swift),
