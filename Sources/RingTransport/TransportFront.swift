@@ -9,6 +9,8 @@ import RingCore
     let rank: Rank
     let world: WorldSize
     let mailbox: Mailbox
+    /// Where memory must be registered, too.
+    private let registrar: (any MemoryRegistrar)?
     private(set) var isClosed = false
     private var regions = RegionTable()
     private var lastTicket: UInt64 = 0
@@ -17,8 +19,8 @@ import RingCore
     private var sendsByPeer: [Int]
     private var receivesByPeer: [Int]
 
-    init(rank: Rank, world: WorldSize, mailbox: Mailbox) {
-        (self.rank, self.world, self.mailbox) = (rank, world, mailbox)
+    init(rank: Rank, world: WorldSize, mailbox: Mailbox, registrar: (any MemoryRegistrar)? = nil) {
+        (self.rank, self.world, self.mailbox, self.registrar) = (rank, world, mailbox, registrar)
         sendsByPeer = Array(repeating: 0, count: world.count)
         receivesByPeer = sendsByPeer
     }
@@ -27,10 +29,20 @@ import RingCore
         throws(TransportError) -> RegionKey
     {
         if isClosed { throw .closed }
-        return try unsafe regions.register(memory, keeping: owner)
+        let key = try unsafe regions.register(memory, keeping: owner)
+        do {
+            try unsafe registrar?.register(memory, at: key.index)
+        } catch {
+            try regions.unregister(key)
+            throw error
+        }
+        return key
     }
 
-    mutating func unregister(_ region: RegionKey) throws(TransportError) { try regions.unregister(region) }
+    mutating func unregister(_ region: RegionKey) throws(TransportError) {
+        try regions.unregister(region)
+        registrar?.unregister(at: region.index)
+    }
 
     mutating func post(isSend: Bool, _ block: BlockRef, _ peer: Rank, _ tag: MessageTag) throws(TransportError) -> Posted {
         if isClosed { throw .closed }

@@ -8,8 +8,17 @@ import Testing
 
 /// The implementations under test. A new one is added here and has to satisfy every claim.
 enum Kind: String, CaseIterable, Sendable, CustomTestStringConvertible {
-    case inProcess, tcp, sealedTCP, sharedMemory
+    case inProcess, tcp, sealedTCP, sharedMemory, rdma
     var testDescription: String { rawValue }
+
+    /// RDMA where this machine has a port that is up; `Scripts/lab-test` makes one that has.
+    static let hasRDMA = (try? RDMADevice.choose()) != nil
+    /// Those that can be had here. In the lab the others, which run everywhere, are left out.
+    static var allCases: [Kind] {
+        let only = unsafe getenv("RINGMASTER_TEST_LANE").map { unsafe String(cString: $0) }
+        let all = [inProcess, tcp, sealedTCP, sharedMemory] + (hasRDMA ? [rdma] : [])
+        return all.filter { only == nil || $0.rawValue == only }
+    }
 }
 
 /// A claim that failed off the test's own thread, or a wait that took too long.
@@ -137,7 +146,7 @@ struct Block {
 }
 
 final class EndpointOf<Wire: Transport & ~Copyable>: Endpoint {
-    private var wire: Wire
+    fileprivate var wire: Wire
 
     init(_ wire: consuming Wire, barrier: Barrier) {
         let (rank, world) = (wire.rank, wire.world)
@@ -161,6 +170,11 @@ final class EndpointOf<Wire: Transport & ~Copyable>: Endpoint {
     override var lostPeers: [Rank] { wire.lostPeers }
     override func lossReason(of peer: Rank) -> String? { wire.lossReason(of: peer) }
     override func close() { wire.close() }
+}
+
+extension EndpointOf where Wire == TCPTransport {
+    /// What the pair's frames travel by.
+    func lane(to peer: Rank) -> LaneKind? { wire.lanes[peer.index]?.kind }
 }
 
 /// Where all ranks of a test meet; fails for all when one has failed.
@@ -235,12 +249,12 @@ private func endpoints(
     case .inProcess:
         let fabric = try InProcessFabric(world: world, faults: faults)
         return { EndpointOf(fabric.transport(for: $0), barrier: barrier) }
-    case .tcp, .sealedTCP, .sharedMemory:
+    case .tcp, .sealedTCP, .sharedMemory, .rdma:
         let listeners = try world.ranks.map { _ in try TCPListener() }
         var choices = options
         choices.faults = faults
         choices.isSealed = kind == .sealedTCP
-        choices.lane = kind == .sharedMemory ? .sharedMemory : .tcp
+        choices.lane = kind == .sharedMemory ? .sharedMemory : kind == .rdma ? .rdma : .tcp
         let chosen = choices
         return { rank in
             let wire = try TCPTransport.connect(

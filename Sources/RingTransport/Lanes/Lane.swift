@@ -40,6 +40,30 @@ package protocol Lane: AnyObject {
     func hush() -> Bool
     /// The link is over. The connection itself belongs to the link.
     func close()
+
+    /// Largest message that travels ahead of its receive.
+    var aheadBytes: Int { get }
+    /// How the peer names memory of ours, where its lane writes into our blocks itself: the receiver's consent says it.
+    func name(of start: UnsafeMutableRawPointer, in region: Int) -> RemotePlace?
+}
+
+extension Lane {
+    package var aheadBytes: Int { TransportLimits.eagerBytes }
+    package func name(of start: UnsafeMutableRawPointer, in region: Int) -> RemotePlace? { nil }
+}
+
+/// Registered memory as another rank names it: a place in a registration, never an address, and the key to it.
+package struct RemotePlace: BitwiseCopyable, Sendable {
+    package var place: UInt64 = 0
+    package var key: UInt32 = 0
+}
+
+/// Where memory has to be registered before lanes of a kind can move it. Called on the thread that owns the transport.
+package protocol MemoryRegistrar: Sendable {
+    /// Throws `.system`, with the way out where the system's limit on locked memory is the reason.
+    func register(_ bytes: UnsafeMutableRawBufferPointer, at index: Int) throws(TransportError)
+    /// No post on the memory is outstanding any more.
+    func unregister(at index: Int)
 }
 
 /// What came of one write.
@@ -67,6 +91,12 @@ package protocol LaneSource: Sendable {
     var kind: LaneKind { get }
     /// Begins a lane with one peer. Throws when this host cannot have any.
     func maker() throws(LaneFailure) -> any LaneMaker
+    /// Where the transport's memory must be registered, once a pair has chosen the kind.
+    var registrar: (any MemoryRegistrar)? { get }
+}
+
+extension LaneSource {
+    package var registrar: (any MemoryRegistrar)? { nil }
 }
 
 /// One lane while it is agreed upon. What one side's functions return is what the other's are given, at most

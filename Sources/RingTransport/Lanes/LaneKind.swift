@@ -7,12 +7,15 @@ public enum LaneKind: UInt8, Hashable, Sendable, CaseIterable, CustomStringConve
     case tcp = 0
     /// Memory that two processes of one user on one host share.
     case sharedMemory = 1
+    /// A queue pair of RDMA devices, RoCE or InfiniBand.
+    case rdma = 2
 
     /// Its name on the command line, in reports and in logs.
     public var description: String {
         switch self {
         case .tcp: "tcp"
         case .sharedMemory: "shared-memory"
+        case .rdma: "rdma"
         }
     }
 

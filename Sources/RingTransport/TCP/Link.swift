@@ -24,6 +24,8 @@ import RingCore
     /// Room in the peer's store that this message may occupy.
     var holdsCredit = false
     var retransmissions = 0
+    /// The peer's block, as its consent named it, where lanes write into blocks.
+    var remote = RemotePlace()
     /// Slices to send again.
     var again = OffsetSet()
     /// The peer complained too often; end as damaged when no frame of it is under way.
@@ -106,6 +108,9 @@ enum PayloadTarget {
     /// The send whose frame has just gone out whole, until the loop has heard of it; else negative.
     var written = -1
     var payload: UnsafeMutableRawPointer?
+    /// The region that it lies in, and where it goes.
+    private(set) var payloadRegion = 0
+    private(set) var remote = RemotePlace()
     var payloadLeft = 0
 
     // Reading.
@@ -156,12 +161,15 @@ enum PayloadTarget {
             || (isClosing && !didShutdown)
     }
 
-    /// Makes `frame` and the bytes at `start` what is written next.
-    func begin(_ frame: FrameHeader, payload start: UnsafeMutableRawPointer, of slot: Int) {
+    /// Makes `frame` what is written next: as many bytes of the send's block as it says, from its offset.
+    func begin(_ frame: FrameHeader, of slot: Int, _ send: SendSlot) {
+        let offset = frame.kind == .slice ? frame.offset : 0
+        payloadRegion = Int(send.command.region)
+        remote = RemotePlace(place: send.remote.place + UInt64(offset), key: send.remote.key)
         outgoing = frame
         isEncoded = false
         headerWritten = 0
-        unsafe payload = start
+        unsafe payload = send.command.start + offset
         payloadLeft = frame.payloadByteCount
         current = slot
     }

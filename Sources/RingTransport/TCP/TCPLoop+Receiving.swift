@@ -84,6 +84,10 @@ extension TCPLoop {
             } else {
                 var consent = header(.consent, of: slot, on: link)
                 consent.payloadByteCount = arrival.byteCount
+                let command = receives[slot].command
+                if let name = unsafe link.lane.name(of: command.start, in: Int(command.region)) {
+                    (consent.offset, consent.payloadChecksum) = (Int(name.place), name.key)
+                }
                 queue(consent, on: link)
             }
         }

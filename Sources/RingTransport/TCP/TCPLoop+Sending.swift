@@ -17,10 +17,10 @@ extension TCPLoop {
     func startFrame(_ link: Link) {
         while let slot = link.posts.head {
             let send = sends[slot]
-            if send.command.byteCount <= TransportLimits.eagerBytes && link.eagerCredits > 0 {
+            if send.command.byteCount <= link.lane.aheadBytes && link.eagerCredits > 0 {
                 link.eagerCredits -= 1
                 sends[slot].holdsCredit = true
-                return unsafe link.begin(header(.eager, of: slot, on: link), payload: send.command.start, of: slot)
+                return link.begin(header(.eager, of: slot, on: link), of: slot, send)
             }
             guard link.control.append(header(.announce, of: slot, on: link)) else { break }
             _ = sends.removeFirst(of: &link.posts)
@@ -39,7 +39,7 @@ extension TCPLoop {
         var slice = header(.slice, of: slot, on: link)
         slice.offset = offset
         slice.payloadByteCount = min(TransportLimits.sliceBytes, sends[slot].command.byteCount - offset)
-        unsafe link.begin(slice, payload: sends[slot].command.start + offset, of: slot)
+        link.begin(slice, of: slot, sends[slot])
     }
 
     /// A frame with payload has gone out whole.
@@ -68,6 +68,7 @@ extension TCPLoop {
             returnCredit(of: slot, on: link)
         }
         sends[slot].receive = frame.receive
+        sends[slot].remote = RemotePlace(place: UInt64(frame.offset), key: frame.payloadChecksum)
         sends[slot].state = .streaming
         sends.remove(slot, from: &link.waiting)
         sends.append(slot, to: &link.bulk)

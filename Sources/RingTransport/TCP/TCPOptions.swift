@@ -32,8 +32,10 @@ public struct TCPOptions: Sendable {
     /// The only lane that will do, or `nil` for the best that both ends of a pair can have. Forced and impossible means that
     /// `connect` throws `.refused` with the peer and the reason.
     public var lane: LaneKind? = .tcp
-    /// Lanes beside the connection that may be chosen, the best first.
+    /// Lanes beside the connection that may be chosen, the best first; RDMA comes after them.
     package var laneSources: [any LaneSource] = [SharedMemorySource()]
+    /// Device, address and timing of RDMA, where it may be chosen.
+    public var rdma = RDMAOptions()
     /// The CPU of the I/O thread; `nil` lets the scheduler choose.
     public var ioCPU: Int?
     /// Faults that will be met by messages which arrive here.

@@ -29,8 +29,9 @@ public struct TCPTransport: ~Copyable, Transport {
     /// deadline, `.system`. Blocks up to `deadline`: not for the async world.
     public static func connect(
         listener: TCPListener, rank: Rank, world: WorldSize, peers: [PeerAddress], secret: [UInt8], epoch: Epoch, job: JobNumber,
-        deadline: Duration, options: TCPOptions = TCPOptions()
+        deadline: Duration, options wishes: TCPOptions = TCPOptions()
     ) throws(TransportError) -> TCPTransport {
+        let options = wishes.withRDMA(world, ownAddress: listener.host)
         precondition(rank.index < world.count, "\(rank) is outside a world of \(world)")
         precondition(peers.count == world.count, "\(peers.count) addresses for \(world) ranks")
         let identity = HandshakeIdentity(
@@ -41,8 +42,8 @@ public struct TCPTransport: ~Copyable, Transport {
             let mailbox = try Mailbox(world: world, moverBell: Doorbell())
             let loop = try TCPLoop(identity: identity, mesh: mesh, options: options, mailbox: mailbox)
             let thread = try PinnedThread.start(name: "ring-io-\(rank.index)", cpu: options.ioCPU) { loop.run() }
-            return TCPTransport(
-                front: TransportFront(rank: rank, world: world, mailbox: mailbox), thread: thread, lanes: mesh.map { $0?.choice })
+            let front = TransportFront(rank: rank, world: world, mailbox: mailbox, registrar: options.registrar(of: mesh))
+            return TCPTransport(front: front, thread: thread, lanes: mesh.map { $0?.choice })
         } catch {
             // The loop's thread, which would close them, never ran.
             for case let end? in mesh { end.close() }
@@ -99,5 +100,22 @@ public struct TCPTransport: ~Copyable, Transport {
     public mutating func close() {
         front.close()
         thread.join()
+    }
+}
+
+extension TCPOptions {
+    /// With RDMA among what may be chosen, last of all, if nothing else is ordered. Its source belongs to one transport.
+    fileprivate func withRDMA(_ world: WorldSize, ownAddress: String) -> TCPOptions {
+        // Where there is none, or none that encrypts, nobody need be told why it was not chosen.
+        guard lane == .rdma || (lane == nil && !isSealed && RDMADevice.all().contains { $0.isActive }) else { return self }
+        var options = self
+        options.laneSources.append(
+            VerbsSource(rdma, world: world, ownAddress: ownAddress, isSealed: isSealed, isForced: lane == .rdma))
+        return options
+    }
+
+    /// Where memory must be registered: with the source of lanes that write into it, if a pair has chosen one.
+    fileprivate func registrar(of mesh: [MeshLink?]) -> (any MemoryRegistrar)? {
+        laneSources.first { source in source.registrar != nil && mesh.contains { $0?.choice.kind == source.kind } }?.registrar
     }
 }
