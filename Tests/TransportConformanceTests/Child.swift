@@ -30,14 +30,17 @@ struct Child {
 
     private static func spawn(_ program: String, _ arguments: [String], _ environment: [String: String]) throws -> pid_t {
         var words: [UnsafeMutablePointer<CChar>?] = unsafe arguments.map { unsafe strdup($0) } + [nil]
-        var settings: [UnsafeMutablePointer<CChar>?] = unsafe environment.map { unsafe strdup("\($0)=\($1)") }
+        var settings: [UnsafeMutablePointer<CChar>?] = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") }
         var at = 0
         while let entry = unsafe environ[at] {
             unsafe settings.append(strdup(entry))
             at += 1
         }
         unsafe settings.append(nil)
-        defer { for unsafepointer in unsafe words + settings { unsafe free(pointer) } }
+        defer {
+            for place in unsafe words.indices { unsafe free(words[place]) }
+            for place in unsafe settings.indices { unsafe free(settings[place]) }
+        }
         var process: pid_t = 0
         let error = unsafe posix_spawnp(&process, program, nil, nil, &words, &settings)
         if error != 0 { throw Failure("\(program) cannot be started: error \(error)") }

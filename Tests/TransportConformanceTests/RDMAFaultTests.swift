@@ -168,7 +168,8 @@ struct RDMAFaultTests {
             guard wire.wait(atMost: .seconds(20)) else { throw Failure("the other process says nothing") }
             _ = wire.poll(into: &completions)
         }
-        try #require(completions[0].outcome == .received)
+        let first = completions[0].outcome
+        try #require(first == .received)
         _ = writesToUs ? try wire.post(receive: block, from: Rank(1), tag: tag(1)) : try wire.post(send: block, to: Rank(1), tag: tag(1))
         usleep(30_000)
         child.kill()
@@ -180,12 +181,13 @@ struct RDMAFaultTests {
         }
         #expect(completions[0].outcome == .lost)
         #expect(MonotonicClock.now().seconds(since: start) < 9, "it was noticed by its silence only")
-        let reason = try #require(wire.lossReason(of: Rank(1)))
+        let reason = wire.lossReason(of: Rank(1)) ?? "none"
         #expect(reason.contains("connection was closed") || reason.contains("connection failed") || reason.contains("RDMA"), "\(reason)")
         // What was posted is ours again: nothing writes into it any more.
         _ = unsafe memory.bytes.initializeMemory(as: UInt8.self, repeating: 7)
         usleep(200_000)
-        #expect(unsafe memory.bytes.allSatisfy { $0 == 7 })
+        let isUntouched = unsafe memory.bytes.allSatisfy { $0 == 7 }
+        #expect(isUntouched, "somebody wrote into memory that was given back")
         wire.close()
     }
 

@@ -77,9 +77,6 @@ package struct CreditBook: BitwiseCopyable, Sendable {
 
     /// True when all frames that were posted are known to have left the queue.
     package var isDrained: Bool { posted == completed }
-    /// True when frames are under way of which none is signaled: only a later one can tell about their end.
-    package var needsSignal: Bool { posted > completed && completed >= lastSignaled }
-
     /// Makes the next frame a signaled one.
     package mutating func signalNext() { mustSignal = true }
 }
