@@ -29,7 +29,7 @@ extension EndToEnd {
             let shell = try #require(Foreign("env"))
             let settings = ["TMPDIR=\(folder)/links", "RINGMASTER_BINARY=\(Binary.path)"]
             try FileManager.default.createDirectory(atPath: folder + "/links", withIntermediateDirectories: true)
-            let outcome = try await shell.run(settings + wrapper + [Self.script] + arguments, in: folder, seconds: 120)
+            let outcome = try await shell.run(settings + wrapper + [Self.script] + arguments, in: folder, seconds: 240)
             var left = try FileManager.default.contentsOfDirectory(atPath: folder + "/links")
             for process in try FileManager.default.contentsOfDirectory(atPath: "/proc") where Int(process) != nil {
                 guard let bytes = FileManager.default.contents(atPath: "/proc/\(process)/cmdline") else { continue }
