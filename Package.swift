@@ -98,7 +98,7 @@ let package = Package(
         // Tests mirror Sources; the last three look at the seam, at the house and at the whole.
         .testTarget(name: "RingCoreTests", dependencies: ["RingCore"], swiftSettings: swift),
         .testTarget(name: "RingControlTests", dependencies: ["RingControl", "RingCore"], swiftSettings: swift),
-        .testTarget(name: "RingFormatsTests", dependencies: ["RingFormats"], swiftSettings: swift),
+        .testTarget(name: "RingFormatsTests", dependencies: ["RingFormats", yams], swiftSettings: swift),
         .testTarget(
             name: "RingEngineTests", dependencies: ["RingCore", "RingEngine", "RingKernels", "RingTransport"], swiftSettings: swift
         ),

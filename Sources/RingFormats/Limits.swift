@@ -53,4 +53,13 @@ enum Limits {
 
     /// A cluster configuration is a page of text; libyaml's own nesting limit is 1000 levels.
     static let yamlBytes = 1 << 20
+
+    /// A list of hosts in an environment variable: Linux gives one at most 128 KiB.
+    static let hostListBytes = 128 << 10
+
+    /// Hosts that one list may stand for: `n[0-999999999]` is fifteen bytes. A name takes some 40 bytes; no cluster has more.
+    static let hosts = 65_536
+
+    /// Bytes of a host's name, as the domain name system has it.
+    static let hostNameBytes = 253
 }

@@ -72,6 +72,9 @@ public struct WorkerSession: Sendable {
         await shell.use(CoordinatorClient(connection: try ClusterConnection(renewed)))
     }
 
+    /// Returns when the session has had a turn: a sign that it goes on.
+    public func answer() async { await shell.answer() }
+
     /// Leaves at once.
     public func stop() async { await shell.receive(.stopRequested) }
 }

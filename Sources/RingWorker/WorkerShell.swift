@@ -83,6 +83,9 @@ actor WorkerShell {
         for await _ in fromEngine.listen() { for report in fromEngine.take() { receive(.engineReported(report)) } }
     }
 
+    /// Nothing but a turn of this actor.
+    func answer() {}
+
     /// Speaks through another client. The old one's open stream stays until it ends by itself or the session does.
     func use(_ renewed: CoordinatorClient) {
         retired.append(client)

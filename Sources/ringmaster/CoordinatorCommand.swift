@@ -106,9 +106,13 @@ private func serve(_ shell: CoordinatorShell, at address: String, _ folder: Stri
         "ready",
         metadata: ["address": .string(address), "tls": .stringConvertible(address.hasPrefix("https:")), "state": .string(folder)])
     await ServiceNotice.send("READY=1\nSTATUS=serving at \(address)")
+    let signs = Task { await ServiceNotice.keepAlive { _ = await shell.clusterView() } }
     // Drained because somebody asked over HTTP counts as much as a signal.
     let drained = Task { for await _ in shell.drained { signal.yield(0) } }
-    defer { drained.cancel() }
+    defer {
+        drained.cancel()
+        signs.cancel()
+    }
     for await count in signals {
         if count != 1 { break }
         // A second signal stops at once.

@@ -21,11 +21,15 @@ struct WorkerCommand: AsyncParsableCommand {
             a join token (see 'ringmaster token create') and renews by itself.
             """)
 
-    @Option(help: ArgumentHelp("Address of the coordinator (default: RINGMASTER_COORDINATOR).", valueName: "url"))
+    @Option(
+        help: ArgumentHelp(
+            "Address of the coordinator (default: RINGMASTER_COORDINATOR, else what a launcher says: MASTER_ADDR and MASTER_PORT).",
+            valueName: "url"))
     var coordinator: String?
     @Option(
         help: ArgumentHelp(
-            "Name of this worker, its own; ranks are given in the order of names (default: the host's name).", valueName: "name"))
+            "Name of this worker, its own; ranks are given in the order of names (default: from SLURMD_NODENAME or RANK, else the host's name).",
+            valueName: "name"))
     var name: String?
     @Option(help: ArgumentHelp("Folder in which jobs find models (default: RINGMASTER_MODELS, else here).", valueName: "dir"))
     var models: String?
@@ -34,7 +38,7 @@ struct WorkerCommand: AsyncParsableCommand {
     var data: String?
     @Option(
         help: ArgumentHelp(
-            "Where other workers reach this one (default: loopback, which only a coordinator on this machine allows).",
+            "Where other workers reach this one (default: the address from which it reaches the coordinator, and a free port).",
             valueName: "host:port"))
     var dataListen: String?
     @Option(help: ArgumentHelp("Folder of this worker's certificate and key, for https.", valueName: "dir"))
@@ -66,26 +70,25 @@ struct WorkerCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        guard let address = coordinator ?? DaemonSettings.variable("RINGMASTER_COORDINATOR") else {
-            throw CommandError.usage("say which coordinator to work for: --coordinator http://127.0.0.1:7411")
-        }
         let facts = MachineFacts()
+        let place = try WorkerPlace(coordinator: coordinator, name: name, hostName: facts.hostName)
         let log = try log.open(isChild: tokenStdin)
-        let logger = log.logger("ringmaster.worker", ["worker": .string(name ?? facts.hostName)])
-        try await log.keep(logger) { try await run(address, facts, logger) }
+        let logger = log.logger("ringmaster.worker", ["worker": .string(place.name)])
+        try await log.keep(logger) { try await run(place, facts, logger) }
         // Engine threads may still be in a kernel; ordinary exit would take its tables from under them.
         _exit(0)
     }
 
-    private func run(_ address: String, _ facts: MachineFacts, _ logger: Logger) async throws {
+    private func run(_ place: WorkerPlace, _ facts: MachineFacts, _ logger: Logger) async throws {
+        let address = place.address
         var configuration = ClusterConnection.Configuration(address: address)
         if tokenStdin {
             configuration.key = ParentPipe.readLine()
             ParentPipe.endWithParent()
         }
         let transport = try lane.choice()
-        let listener = try listener(for: address, logger)
-        let registration = try registration(listener, facts)
+        let listener = try listener(at: try await place.dataAddress(dataListen), logger)
+        let registration = try registration(listener, place.name, facts)
         logger.info(
             "starting",
             metadata: [
@@ -94,6 +97,7 @@ struct WorkerCommand: AsyncParsableCommand {
                 "cpus": .stringConvertible(registration.cpus), "data_host": .string(registration.dataHost),
                 "data_port": .stringConvertible(registration.dataPort), "speed": .stringConvertible(registration.speed ?? 0),
                 "transport": .string(transport.lane?.description ?? "auto"),
+                "coordinator_from": .string(place.addressSource), "name_from": .string(place.nameSource),
             ])
         let joining = try await joining(address, registration.name)
         configuration.tls = try joining?.identity.tlsConfiguration()
@@ -140,22 +144,17 @@ struct WorkerCommand: AsyncParsableCommand {
 
     private func run(_ session: WorkerSession, _ joining: WorkerJoining?, _ logger: Logger) async throws {
         await ServiceNotice.send("READY=1")
+        let signs = Task { await ServiceNotice.keepAlive { await session.answer() } }
         let renewal = joining.map { joining in Task { await joining.keepFresh(session, logger) } }
-        defer { renewal?.cancel() }
+        defer {
+            renewal?.cancel()
+            signs.cancel()
+        }
         try await session.run()
         await ServiceNotice.send("STOPPING=1")
     }
 
-    private func listener(for address: String, _ logger: Logger) throws -> (listener: TCPListener, host: String) {
-        var wanted = SocketAddress(host: "127.0.0.1", port: 0)
-        if let dataListen {
-            guard let given = SocketAddress(dataListen) else {
-                throw CommandError.usage("--data-listen takes HOST:PORT, not \(dataListen.debugDescription)")
-            }
-            wanted = given
-        } else if let host = URLComponents(string: address)?.host, !ClusterAddress.isLoopback(host) {
-            throw CommandError.usage("say at which address of this machine the other workers reach it: --data-listen HOST:0")
-        }
+    private func listener(at wanted: SocketAddress, _ logger: Logger) throws -> (listener: TCPListener, host: String) {
         let report = { @Sendable (line: String) in
             logger.warning("data plane refused a connection", metadata: ["reason": .string(line)])
         }
@@ -166,7 +165,7 @@ struct WorkerCommand: AsyncParsableCommand {
     }
 
     private func registration(
-        _ listener: (listener: TCPListener, host: String), _ facts: MachineFacts
+        _ listener: (listener: TCPListener, host: String), _ name: String, _ facts: MachineFacts
     ) throws -> WorkerRegistration {
         let kernels: Kernels
         do {
@@ -175,7 +174,7 @@ struct WorkerCommand: AsyncParsableCommand {
             throw CommandError.configuration("\(error)")
         }
         var registration = WorkerRegistration(
-            name: name ?? facts.hostName, pid: Int(ProcessInfo.processInfo.processIdentifier), machine: facts.hostName,
+            name: name, pid: Int(ProcessInfo.processInfo.processIdentifier), machine: facts.hostName,
             isa: kernels.instructionSet.rawValue, cpus: facts.cpus, numaNodes: max(1, facts.numaNodes.count),
             memoryBytes: facts.memoryBytes,
             dataHost: listener.host, dataPort: Int(listener.listener.port), version: RingmasterVersion.text,

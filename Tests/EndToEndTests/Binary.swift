@@ -50,7 +50,11 @@ final class Running: Sendable {
         child.executableURL = URL(filePath: limits == nil ? Binary.path : "/bin/bash")
         child.arguments = (limits.map { ["-c", $0 + #"; exec "$0" "$@""#, Binary.path] } ?? []) + arguments
         var variables = ProcessInfo.processInfo.environment
-        for name in ["COLUMNS", "NO_COLOR", "RINGMASTER_ISA", "RINGMASTER_ACTIVATIONS", "RINGMASTER_TRANSPORT"] { variables[name] = nil }
+        // What a launcher of the tests themselves left would be meant for us.
+        for name in [
+            "COLUMNS", "NO_COLOR", "RINGMASTER_ISA", "RINGMASTER_ACTIVATIONS", "RINGMASTER_TRANSPORT", "MASTER_ADDR", "MASTER_PORT",
+            "RANK", "SLURM_PROCID", "NOTIFY_SOCKET",
+        ] { variables[name] = nil }
         child.environment = variables.merging(environment) { $1 }
         let input = Pipe()
         child.standardInput = input

@@ -40,7 +40,7 @@ extension EndToEnd {
             try await refuses(["attend", "--tokens", "10", "--head-dim", "264"], code: 2, ["--head-dim"])
             try await refuses(["attend", "--tokens", "10", "--heads", "4", "--kv-heads", "3"], code: 2, ["--kv-heads"])
             try await refuses(["attend", "--tokens", "0"], code: 2, ["--tokens"])
-            try await refuses(["worker", "--coordinator", "http://10.0.0.1:1", "--name", "a"], code: 2, ["--data-listen"])
+            try await refuses(["worker", "--coordinator", "http://10.0.0.1:1", "--name", "a"], code: 2, ["https"])
         }
 
         @Test("help is no error and goes to stdout")

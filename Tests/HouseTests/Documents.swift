@@ -89,6 +89,8 @@ private enum Documents {
         return lines.indices.compactMap { place in
             let line = lines[place]
             guard line.contains(/^\s*(?:- )?[a-z_]+:\s*[^\s#]/), !line.contains(" #") else { return nil }
+            // The frame of Kubernetes' objects, which has no other value that could be chosen.
+            if path.contains("/kubernetes/"), line.contains(/^\s*(?:kind|labels|selector):/) { return nil }
             let above = place > 0 ? lines[place - 1].drop { $0 == " " } : ""
             return above.hasPrefix("#") ? nil : Breach(path, place + 1, "a value without a comment that states its consequence")
         }

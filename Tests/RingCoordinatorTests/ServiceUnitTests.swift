@@ -1,4 +1,4 @@
-// The systemd units of Docs/OPERATIONS.md: that systemd would take them, and how much of the machine they leave open.
+// The systemd units of cluster-configs/systemd: that systemd would take them, and how much of the machine they leave open.
 
 import Foundation
 import Testing
@@ -8,22 +8,39 @@ struct ServiceUnitTests {
     private static let analyze = Tool("systemd-analyze")
     private static let missing: Comment = "systemd-analyze is not installed: apt-get install systemd"
 
-    /// Name and text of each unit in the document.
+    /// Name and text of each unit.
     private static func units() throws -> [(name: String, text: String)] {
-        try OpenAPI.text("Docs/OPERATIONS.md").matches(of: /\n```ini\n# \/etc\/systemd\/system\/(\S+)\n([\s\S]*?)```/).map {
-            (String($0.output.1), String($0.output.2))
-        }
+        let names = ["ringmaster-coordinator.service", "ringmaster-worker.service", "ringmaster-worker@.service"]
+        return try names.map { ($0, try OpenAPI.text("cluster-configs/systemd/" + $0)) }
+    }
+
+    /// What a unit says of a key, line for line.
+    private static func values(_ key: String, _ text: String) -> [String] {
+        text.split(separator: "\n").filter { $0.hasPrefix(key + "=") }.map { String($0.dropFirst(key.count + 1)) }
     }
 
     @Test("a stop waits for longer than the grace that the daemon is told, and it runs as somebody who is not root")
     func settings() throws {
-        let units = try Self.units()
-        #expect(units.map(\.name) == ["ringmaster-coordinator.service", "ringmaster-worker.service"])
-        for (name, text) in units {
+        for (name, text) in try Self.units() {
             let grace = text.firstMatch(of: /--grace (\d+)/).flatMap { Int($0.output.1) }
-            let stop = text.firstMatch(of: /\nTimeoutStopSec=(\d+)/).flatMap { Int($0.output.1) }
+            let stop = Self.values("TimeoutStopSec", text).first.flatMap { Int($0) }
             #expect(try #require(grace) < (try #require(stop)), "\(name)")
-            #expect(text.contains("\nType=notify\n") && text.contains("\nUser=ringmaster\n") && text.contains("\nStateDirectory="))
+            for line in ["Type=notify", "WatchdogSec=30", "User=ringmaster", "NoNewPrivileges=yes", "ProtectSystem=strict"] {
+                #expect(text.contains("\n\(line)\n"), "\(name) has no \(line)")
+            }
+            let state = try #require(Self.values("StateDirectory", text).first)
+            #expect(name.contains("coordinator") || text.contains("--state %S/\(state) "), "\(name) keeps its certificate elsewhere")
+        }
+    }
+
+    @Test("workers may lock all the memory that a network card reads, and an instance is bound to its node")
+    func workers() throws {
+        for (name, text) in try Self.units() where name.contains("worker") {
+            #expect(Self.values("LimitMEMLOCK", text) == ["infinity"], "\(name)")
+            let isTemplate = name.contains("@")
+            #expect(text.contains("--numa-node %i ") == isTemplate && text.contains("--name %H-%i ") == isTemplate, "\(name)")
+            // Instances share a user: when one stops it must not take the others' shared memory.
+            #expect(Self.values("RemoveIPC", text) == [isTemplate ? "no" : "yes"], "\(name)")
         }
     }
 
@@ -38,7 +55,8 @@ struct ServiceUnitTests {
             let file = folder.appending(path: name)
             try text.replacing("/usr/local/bin/ringmaster", with: "/bin/true").write(to: file, atomically: true, encoding: .utf8)
             let verified = try analyze.run(["verify", file.path(percentEncoded: false)], in: folder)
-            #expect(verified.code == 0 && !verified.text.contains(name), "\(verified.text)")
+            let stem = name.replacing("@.service", with: "@")
+            #expect(verified.code == 0 && !verified.text.contains(stem), "\(verified.text)")
             let rated = try analyze.run(
                 ["security", "--offline=true", "--threshold=20", "--no-pager", file.path(percentEncoded: false)], in: folder)
             #expect(rated.code == 0, "\(rated.text)")
