@@ -176,7 +176,7 @@ extension Coordinator {
         let registrations = chosen.map { members[$0].newestRegistration }
         let peers = registrations.map { Peer(host: $0.dataHost, port: $0.dataPort, worker: $0.name) }
         let spec = job.specOfNextRun.settled(for: registrations)
-        let machines = registrations.map { rank in registrations.indices.filter { registrations[$0].machine == rank.machine } }
+        let machines = registrations.map { rank in registrations.indices.filter { registrations[$0].sharesCores(with: rank) } }
         let threads = zip(registrations, machines).map { job.threads(of: $0, sharing: $1.count) }
         let speeds = Self.speeds(of: registrations, threads: threads, sharing: machines.map(\.count), spec)
         // Only a mask that was refused has no plan, and a job that was refused never comes here.

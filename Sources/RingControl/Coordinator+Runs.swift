@@ -31,6 +31,7 @@ extension Coordinator {
         case .finished(_, let summary):
             if jobs[index].places[rank].summary == nil { count(summary.ringSteps ?? []) }
             jobs[index].places[rank].summary = summary
+            if let locality = summary.locality, let place = place(of: worker) { members[place].locality = locality }
             let summaries = jobs[index].places.compactMap(\.summary)
             guard summaries.count == jobs[index].places.count else { return }
             jobs[index].record.summaries = summaries

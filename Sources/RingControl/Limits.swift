@@ -27,6 +27,10 @@ public enum ControlLimits {
     public static let memoryShare = 0.7
     /// Most bytes in a name, a path or a message; longer ones are cut or refused.
     public static let textBytes = 4096
+    /// Most entries in a list of a worker's facts, and most bytes of a text there: `/v1/workers` tells all of them of every worker.
+    public static let facts = 64, factBytes = 256
+    /// Workers that one tries to reach at a time: those that would come next in a ring. More would be N x N connections.
+    public static let peersTried = 4
     /// Most bytes of an idempotency key: a UUID fits many times.
     public static let keyBytes = 255
     /// Most retries of a job: each may cost its whole prefill.

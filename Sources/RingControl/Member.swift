@@ -39,6 +39,8 @@ struct Member: Sendable {
     var isSlow = false
     /// How fast one of its compute threads is, as it said and as its runs have shown since.
     var speed: Double?
+    /// Where its memory lay in the newest run that told.
+    var locality: MemoryLocality?
 
     init(id: WorkerID, registration: WorkerRegistration, now: Moment) {
         self.id = id

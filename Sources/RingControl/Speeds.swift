@@ -39,9 +39,9 @@ extension Coordinator {
                 summary.computeSeconds.isFinite, summary.flops.isFinite
             else { return }
             guard let speed = members[place].speed, members[place].registration.speedIsTold != true else { continue }
-            let machine = members[place].registration.machine
-            let sharing = workers.count { $0.map { members[$0].registration.machine } == machine }
-            let threads = job.threads(of: members[place].registration, sharing: sharing)
+            let registration = members[place].registration
+            let sharing = workers.count { $0.map { members[$0].registration.sharesCores(with: registration) } == true }
+            let threads = job.threads(of: registration, sharing: sharing)
             learnt.append(Lesson(member: place, rate: summary.flops / summary.computeSeconds / Double(threads), speed: speed))
         }
         let (rates, speeds) = (learnt.reduce(0) { $0 + $1.rate }, learnt.reduce(0) { $0 + $1.speed })

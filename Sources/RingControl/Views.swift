@@ -106,6 +106,12 @@ public struct WorkerView: Hashable, Sendable, Codable {
     public var rank: Int?
     /// How far it is in that job.
     public var progress: WorkerProgress?
+    /// Where its memory lay at the end of the newest run in which it told; `nil` if it never did.
+    public var locality: MemoryLocality?
+    /// What it told of its machine last.
+    public var facts: WorkerFacts?
+    /// Seconds since it told that.
+    public var factsSeconds: Double?
 
     init(_ member: Member, place: (rank: Int, progress: WorkerProgress?)?, now: Moment) {
         id = member.id
@@ -116,6 +122,7 @@ public struct WorkerView: Hashable, Sendable, Codable {
         job = member.run?.job
         rank = place?.rank
         progress = place?.progress
+        locality = member.locality
     }
 }
 

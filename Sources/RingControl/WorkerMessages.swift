@@ -36,6 +36,8 @@ public struct WorkerRegistration: Hashable, Sendable, Codable {
     public var speedIsTold: Bool?
     /// Its rack, or whatever else stands behind one slow link; `nil` if nobody said. Ranks of one rack follow on one another.
     public var rack: String?
+    /// The NUMA nodes that it is bound to; `nil` if it runs anywhere on its machine.
+    public var homeNodes: [Int]?
 
     /// A registration of its parts.
     public init(
@@ -54,6 +56,36 @@ public struct WorkerRegistration: Hashable, Sendable, Codable {
         self.version = version
         self.instance = instance
     }
+
+    /// Whether the two have cores in common: on one machine, unless each is bound to nodes of its own.
+    func sharesCores(with other: WorkerRegistration) -> Bool {
+        guard machine == other.machine else { return false }
+        guard let home = homeNodes, let others = other.homeNodes else { return true }
+        return home.contains(where: others.contains)
+    }
+}
+
+/// Where the memory of a worker that is bound to NUMA nodes was found to lie.
+public struct MemoryLocality: Hashable, Sendable, Codable {
+    /// The nodes that it is bound to.
+    public var nodes: [Int]
+    /// Pages of its engine that were looked at: those it has touched, or a sample of them.
+    public var pages: Int
+    /// Those of them that lie on its nodes.
+    public var pagesLocal: Int
+    /// Bytes of the process that lie on transparent huge pages.
+    public var hugeBytes: Int
+
+    /// What was found.
+    public init(nodes: [Int], pages: Int, pagesLocal: Int, hugeBytes: Int) {
+        self.nodes = nodes
+        self.pages = pages
+        self.pagesLocal = pagesLocal
+        self.hugeBytes = hugeBytes
+    }
+
+    /// The share of its pages that lie on its nodes, 0 ... 1, whatever a worker may have said.
+    public var share: Double { pages > 0 ? min(max(Double(pagesLocal) / Double(pages), 0), 1) : 1 }
 }
 
 /// What a worker is told.
@@ -198,6 +230,8 @@ public struct WorkerSummary: Hashable, Sendable, Codable {
     public var kvElement: ElementKind?
     /// Its ring steps in order, at most `ControlLimits.stepFigures` entries over all ranks.
     public var ringSteps: [RingStepFigures]?
+    /// Where its memory lay when it was done; `nil` if it is bound to no node, or cannot tell.
+    public var locality: MemoryLocality?
 
     /// The figures of `rank`, all zero.
     public init(rank: Int) { self.rank = rank }

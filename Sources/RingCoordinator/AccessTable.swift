@@ -25,6 +25,7 @@ package enum AccessTable {
         ("PUT /v1/jobs/{}/prompt", .role(.submit)), ("GET /v1/jobs/{}/prompt", .worker),
         ("POST /v1/workers", .worker), ("GET /v1/workers", .role(.read)), ("GET /v1/workers/{}/directives", .worker),
         ("POST /v1/workers/{}/reports", .worker), ("POST /v1/workers/{}/trace", .worker),
+        ("POST /v1/workers/{}/facts", .worker),
         ("POST /v1/workers/{}/certificate", .worker),
         ("POST /v1/workers/{}/drain", .role(.admin)),
         ("GET /v1/cluster", .role(.read)), ("POST /v1/drain", .role(.admin)),

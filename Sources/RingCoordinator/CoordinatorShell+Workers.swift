@@ -1,5 +1,6 @@
 // The shell's side of a worker's session: joining, the numbered stream of directives, reports.
 
+import Foundation
 import RingControl
 import RingCore
 
@@ -146,5 +147,25 @@ extension CoordinatorShell {
     }
 
     /// Every worker.
-    public func workerViews() -> [WorkerView] { machine.workerViews(at: now) }
+    public func workerViews() -> [WorkerView] {
+        let now = now
+        return machine.workerViews(at: now).map { view in
+            guard let facts = workers[view.id]?.facts else { return view }
+            var view = view
+            view.facts = facts.told
+            view.factsSeconds = max(0, now.seconds(since: facts.at))
+            return view
+        }
+    }
+
+    /// Keeps what a worker tells of its machine. The answer has this machine's clock, and the workers that would follow it in a ring.
+    func noteFacts(_ facts: WorkerFacts, from id: WorkerID) throws(APIError) -> FactsAnswer {
+        guard let name = workers[id]?.name else { throw APIError(.notFound, "there is no worker \(id)") }
+        workers[id]?.facts = (facts.bounded, now)
+        let others = machine.workerViews(at: now).map(\.registration).filter { $0.name != name }.sorted { $0.name < $1.name }
+        let next = others.firstIndex { $0.name > name } ?? 0
+        let peers = (0..<min(others.count, ControlLimits.peersTried)).map { others[(next + $0) % others.count] }
+        return FactsAnswer(
+            clock: Date().timeIntervalSince1970, peers: peers.map { Peer(host: $0.dataHost, port: $0.dataPort, worker: $0.name) })
+    }
 }

@@ -19,6 +19,8 @@ public actor CoordinatorShell {
         var reader: (number: UInt64, continuation: AsyncStream<StreamItem>.Continuation)?
         /// The last batch of reports that was applied: a batch that is sent again changes nothing.
         var batch: UInt64 = 0
+        /// What it told of its machine, and when.
+        var facts: (told: WorkerFacts, at: Moment)?
         var name = ""
     }
 

@@ -25,6 +25,8 @@ public struct EmbeddedCluster: Sendable {
         public var policy: CoordinatorPolicy
         /// Further arguments of each worker.
         public var workerArguments: [String] = []
+        /// Arguments of each single worker, by place: where on the machine it lives. Empty, or one entry a worker.
+        public var ownArguments: [[String]] = []
         /// Where jobs are kept.
         public var store: any JobStore = MemoryJobStore()
         /// Where the coordinator listens, a loopback address; port 0 takes any free one.
@@ -68,7 +70,9 @@ public struct EmbeddedCluster: Sendable {
                     processes.append(
                         try WorkerProcess(
                             name: workerName(place, of: configuration.workers), binary: configuration.binary,
-                            arguments: ["--coordinator", address] + configuration.workerArguments, token: token,
+                            arguments: ["--coordinator", address] + configuration.workerArguments
+                                + (place < configuration.ownArguments.count ? configuration.ownArguments[place] : []),
+                            token: token,
                             environment: configuration.environment,
                             mirror: configuration.mirror))
                 }

@@ -6,6 +6,8 @@ public enum CoordinatorLimits {
     public static let jsonBytes = 4 << 20
     /// Most bytes of one batch of reports: a job's summaries and thousands of tokens fit.
     public static let reportBytes = 1 << 20
+    /// Most bytes of what a worker tells of its machine: far more than the bounds of its parts.
+    public static let factsBytes = 64 << 10
     /// Most bytes of one rank's trace: 250,000 events.
     public static let traceBytes = 8 << 20
     /// Most bytes of traces that are held at a time; beyond it a rank's is refused, and its job goes on without.

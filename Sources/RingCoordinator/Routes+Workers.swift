@@ -27,6 +27,11 @@ extension CoordinatorServer {
             }
             return Self.lines(lines) { await shell.streamClosed(of: id, reader: reader) }
         }
+        routes.post(":id/facts") { request, context in
+            let id = WorkerID(try Self.number(context))
+            let facts = try await Self.body(WorkerFacts.self, of: request, limit: CoordinatorLimits.factsBytes)
+            return try Response.json(try await shell.noteFacts(facts, from: id))
+        }
         routes.post(":id/trace") { request, context in
             let id = WorkerID(try Self.number(context))
             let job = JobNumber(UInt64(try Self.query(request, "job")))

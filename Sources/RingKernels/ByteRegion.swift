@@ -99,7 +99,11 @@ import Glibc
         guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else { throw .outOfMemory(byteCount: byteCount) }
         if mappedByteCount >= hugePage { unsafe madvise(mapped, mappedByteCount, MADV_HUGEPAGE) }
         unsafe base = mapped
+        unsafe LiveMemory.add(mapped, mappedByteCount)
     }
 
-    deinit { unsafe munmap(base, mappedByteCount) }
+    deinit {
+        unsafe LiveMemory.remove(base)
+        unsafe munmap(base, mappedByteCount)
+    }
 }

@@ -48,6 +48,12 @@ struct CoordinatorClient: Sendable {
         _ = try await exchange(ClusterRequest("POST", path, "application/x-ndjson", body))
     }
 
+    /// Tells what is known of this machine.
+    func tell(_ facts: WorkerFacts, of worker: WorkerID) async throws(ClientError) -> FactsAnswer {
+        let request = ClusterRequest("POST", "/v1/workers/\(worker)/facts", "application/json", try Self.encode(facts))
+        return try Self.decode(FactsAnswer.self, try await exchange(request).body)
+    }
+
     /// Hands over what was noted of a run.
     func handOver(_ trace: [UInt8], of run: Run, by worker: WorkerID) async throws(ClientError) {
         let path = "/v1/workers/\(worker)/trace?job=\(run.job)&epoch=\(run.epoch.number)"

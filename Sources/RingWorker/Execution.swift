@@ -11,11 +11,15 @@ import Synchronization
 public struct EngineExecutor: JobExecutor {
     private let roots: FolderRoots
     private let lane: LaneKind?
+    private let home: HomeNodes?
     private let keeper = Keeper()
 
     /// An executor whose jobs read and write below `roots`; between jobs it holds at most what is left of a broken one. Its rings'
-    /// data travels by `lane`, or by the best that each pair can have.
-    public init(roots: FolderRoots = .anywhere, lane: LaneKind? = nil) { (self.roots, self.lane) = (roots, lane) }
+    /// data travels by `lane`, or by the best that each pair can have. `home` is where this process is bound to: each run then tells
+    /// where its memory really lay.
+    public init(roots: FolderRoots = .anywhere, lane: LaneKind? = nil, home: HomeNodes? = nil) {
+        (self.roots, self.lane, self.home) = (roots, lane, home)
+    }
 
     /// See `JobExecutor`. When the machine's cores go round, the job's threads are pinned, each to a core of its own.
     public func execute(
@@ -69,9 +73,10 @@ public struct EngineExecutor: JobExecutor {
         do throws(ExecutionError) {
             switch try roots.resolved(assignment.spec) {
             case .generate(let spec):
-                return try GenerateExecution(assignment: assignment, spec: spec, context: context, cpus: cpus, keeper: keeper).run(prompt)
+                return try GenerateExecution(assignment: assignment, spec: spec, context: context, cpus: cpus, keeper: keeper, home: home)
+                    .run(prompt)
             case .attend(let spec):
-                return try AttendExecution(assignment: assignment, spec: spec, context: context, cpus: cpus).run()
+                return try AttendExecution(assignment: assignment, spec: spec, context: context, cpus: cpus, home: home).run()
             }
         } catch {
             // A cancelled job breaks connections all over the ring; what broke first is of no interest.

@@ -13,6 +13,7 @@ struct AttendExecution {
     let spec: AttendSpec
     let context: ExecutionContext
     let cpus: [Int]
+    let home: HomeNodes?
 
     func run() throws(ExecutionError) -> WorkerSummary? {
         let begun = MonotonicClock.now()
@@ -185,5 +186,6 @@ struct AttendExecution {
         summary.bytesReceived = Int(clamping: counters.bytesReceived)
         summary.retransmissions = Int(clamping: counters.retransmissions)
         summary.peakResidentBytes = ProcessMemory.peakResidentBytes
+        summary.locality = home?.locality()
     }
 }

@@ -14,6 +14,7 @@ struct GenerateExecution {
     let context: ExecutionContext
     let cpus: [Int]
     let keeper: Keeper
+    let home: HomeNodes?
 
     private var leads: Bool { assignment.rank == 0 }
 
@@ -178,5 +179,6 @@ struct GenerateExecution {
         summary.bytesReceived = Int(clamping: counters.bytesReceived)
         summary.retransmissions = Int(clamping: counters.retransmissions)
         summary.peakResidentBytes = ProcessMemory.peakResidentBytes
+        summary.locality = home?.locality()
     }
 }

@@ -13,6 +13,11 @@ public enum WorkerLimits {
     public static let requestSeconds = 3.0
     /// Seconds that one piece of a prompt may take.
     public static let promptSeconds = 60.0
+    /// Seconds between two tellings of a worker's facts, and at first, while others join too. Shorter: a request more of every worker; longer:
+    /// `doctor --cluster` sees what was.
+    public static let factsSeconds = 30.0, factsSecondsAtFirst = 2.5
+    /// Seconds that another worker's port may take to answer.
+    public static let reachSeconds = 2.0
     /// Seconds that a trace may take to get to the coordinator; its run ends that much later.
     public static let traceSeconds = 30.0
     /// Seconds that the last reports get to be sent when a worker leaves.

@@ -12,8 +12,8 @@ public struct MachineFacts: Sendable {
     public let cpuFlags: [String]
     /// Cores that this process may run on.
     public let cpus: Int
-    /// NUMA nodes with their cores, as the kernel writes lists: `0-7,16-23`.
-    public let numaNodes: [String]
+    /// Its NUMA nodes and cards.
+    public let topology: NUMATopology
     /// Memory in bytes.
     public let memoryBytes: Int
     /// Memory in bytes that can be had without swapping.
@@ -35,10 +35,7 @@ public struct MachineFacts: Sendable {
         cpuFlags = (cpuinfo["flags"] ?? cpuinfo["Features"] ?? "").split(separator: " ").map(String.init).sorted()
         let allowed = Self.fields(of: "/proc/self/status")["Cpus_allowed_list"] ?? ""
         cpus = max(1, Self.count(ofList: allowed))
-        let nodes = "/sys/devices/system/node"
-        let names = Self.list(nodes).filter { $0.hasPrefix("node") && Int($0.dropFirst(4)) != nil }
-        numaNodes = names.sorted { (Int($0.dropFirst(4)) ?? 0) < (Int($1.dropFirst(4)) ?? 0) }
-            .compactMap { Self.text("\(nodes)/\($0)/cpulist") }
+        topology = NUMATopology()
         let memory = Self.fields(of: "/proc/meminfo")
         memoryBytes = Self.kibibytes(memory["MemTotal"])
         memoryAvailableBytes = Self.memoryAvailableNow()
@@ -76,6 +73,9 @@ public struct MachineFacts: Sendable {
             parts.removeLast()
         }
     }
+
+    /// Bytes of this process that lie on transparent huge pages.
+    static func hugeBytesHeld() -> Int { kibibytes(fields(of: "/proc/self/smaps_rollup")["AnonHugePages"]) }
 
     // /proc and /sys files have no length: FileManager reads them whole all the same.
     private static func text(_ path: String) -> String? {

@@ -34,15 +34,16 @@ public struct WorkerSession: Sendable {
     private let configuration: ClusterConnection.Configuration
 
     /// A session, not yet begun. `listener` is bound; `registration` tells its port. `logger` is told of what an operator may
-    /// want to know: joined, lost, joining again, and every run.
+    /// want to know: joined, lost, joining again, and every run. What `facts` reads is told from time to time.
     public init(
         _ configuration: ClusterConnection.Configuration, registration: WorkerRegistration, listener: TCPListener,
-        executor: any JobExecutor, policy: WorkerPolicy, logger: Logger = .silent
+        executor: any JobExecutor, policy: WorkerPolicy, logger: Logger = .silent, facts: FactsSource? = nil
     ) throws(SessionError) {
         self.configuration = configuration
         do throws(ClientError) {
             shell = WorkerShell(
-                CoordinatorClient(connection: try ClusterConnection(configuration)), registration, listener, executor, policy, logger)
+                CoordinatorClient(connection: try ClusterConnection(configuration)), registration, listener, executor, policy, logger, facts
+            )
         } catch {
             throw .misconfigured(error.description)
         }

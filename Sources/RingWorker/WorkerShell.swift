@@ -16,6 +16,7 @@ actor WorkerShell {
     private var registration: WorkerRegistration
     private let listener: TCPListener
     private let executor: any JobExecutor
+    private let facts: FactsSource?
     private var log: WorkerLog
     private let started = ContinuousClock.now
 
@@ -32,6 +33,7 @@ actor WorkerShell {
     private var streams = 0
     private var stream: Task<Void, Never>?
     private var reporter: Task<Void, Never>?
+    private var teller: Task<Void, Never>?
     private var fetcher: Task<Void, Never>?
     private var alarm: Task<Void, Never>?
     private let leave: AsyncStream<WorkerMachine.Departure>.Continuation
@@ -39,8 +41,9 @@ actor WorkerShell {
 
     init(
         _ client: CoordinatorClient, _ registration: WorkerRegistration, _ listener: TCPListener, _ executor: any JobExecutor,
-        _ policy: WorkerPolicy, _ logger: Logger
+        _ policy: WorkerPolicy, _ logger: Logger, _ facts: FactsSource?
     ) {
+        self.facts = facts
         (self.client, self.registration, self.listener, self.executor) = (client, registration, listener, executor)
         log = WorkerLog(logger)
         var policy = policy
@@ -66,7 +69,7 @@ actor WorkerShell {
             return .interrupted
         }.value
         await sayLastWords()
-        for task in [pump, ticks, stream, reporter, fetcher, alarm] { task?.cancel() }
+        for task in [pump, ticks, stream, reporter, teller, fetcher, alarm] { task?.cancel() }
         for client in retired + [client] { await client.connection.close() }
         return departure
     }
@@ -113,7 +116,8 @@ actor WorkerShell {
         case .closeSession:
             stream?.cancel()
             reporter?.cancel()
-            (stream, reporter) = (nil, nil)
+            teller?.cancel()
+            (stream, reporter, teller) = (nil, nil, nil)
             streams += 1
             toCoordinator.clear()
         case .fetchPrompt(let assignment): fetcher = Task { await fetch(assignment) }
@@ -152,6 +156,10 @@ actor WorkerShell {
             seen = 0
             receive(.joined(worker))
             reporter = Task { await reportAlways(as: worker) }
+            teller = facts.map { source in
+                let report = FactsReport(source: source, client: client, worker: worker)
+                return Task { await report.run() }
+            }
         } catch {
             switch error {
             case .refused(let refusal):

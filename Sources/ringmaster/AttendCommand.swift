@@ -53,8 +53,7 @@ struct AttendCommand: AsyncParsableCommand {
         let result = try AttendResult(for: &spec, output: attention.output, verifyRows: attention.verifyRows)
         let follower = JobFollower(
             spec: .attend(spec), workers: cluster.workers, threads: cluster.threads, prompt: [], lane: try cluster.lane.workerArguments(),
-            verbose: cluster.verbose,
-            trace: try figures.traceFile())
+            verbose: cluster.verbose, trace: try figures.traceFile(), numa: cluster.numa)
         let summaries: [WorkerSummary]
         let outcome: OracleCheck.Outcome?
         do {

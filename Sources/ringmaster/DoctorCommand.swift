@@ -1,4 +1,4 @@
-// `ringmaster doctor`: is this machine ready, and what to do where it is not.
+// `ringmaster doctor`: is this machine ready, or with --cluster all of a running cluster's, and what to do where one is not.
 
 import ArgumentParser
 import Foundation
@@ -7,15 +7,19 @@ import RingKernels
 import RingTransport
 import RingWorker
 
-struct DoctorCommand: ParsableCommand {
+struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "doctor", abstract: "Say whether this machine is ready, and what to do where it is not.")
+        commandName: "doctor", abstract: "Say whether this machine, or a whole cluster, is ready, and what to do where it is not.",
+        discussion: "With --cluster the exit code is 1 if anything is wrong with any worker's machine.")
 
+    @Flag(help: "Look at the machines of a running cluster's workers.")
+    var cluster = false
     @Flag(help: "Print it as JSON.")
     var json = false
+    @OptionGroup(title: "Connection, with --cluster") var connection: ConnectionOptions
 
     /// One line of the examination.
-    private struct Finding {
+    struct Finding {
         let name: String
         let isGood: Bool
         let text: String
@@ -27,9 +31,22 @@ struct DoctorCommand: ParsableCommand {
         }
     }
 
-    func run() throws {
+    mutating func validate() throws {
+        if !cluster, connection.coordinator != nil { throw ValidationError("--coordinator is for --cluster, which is missing") }
+    }
+
+    func run() async throws {
+        guard cluster else { return examineMachine() }
+        let examination = try await connection.use { try await DoctorCluster(of: $0) }
+        Console.out(json ? try examination.json() : examination.text)
+        if examination.hasFaults { throw ExitCode(1) }
+    }
+
+    private func examineMachine() {
         let facts = MachineFacts()
-        let findings = [cpu(facts), isa(), cores(facts), memory(facts), lockedMemory(facts), hugePages(facts), rdma(facts), loopback()]
+        var findings = [cpu(facts), isa()]
+        findings += DoctorNodes.findings(facts)
+        findings += [memory(facts), lockedMemory(facts), hugePages(facts), rdma(facts), loopback()]
         if json {
             let list = findings.map { finding -> JSONValue in
                 [
@@ -37,12 +54,16 @@ struct DoctorCommand: ParsableCommand {
                     "advice": .string(finding.advice),
                 ]
             }
+            let isa: JSONValue = (try? Kernels.fromEnvironment()).map { .string($0.instructionSet.rawValue) } ?? .null
+            let nodes: [JSONValue] = facts.topology.nodes.map { .string(NumberList.text($0.cpus)) }
+            let features: [JSONValue] = Self.features(facts).map { .string($0) }
+            let devices: [JSONValue] = facts.rdmaDevices.map { .string($0) }
             let object: JSONValue = [
-                "cpu": .string(facts.cpuModel), "features": .array(Self.features(facts).map { .string($0) }),
-                "isa": (try? Kernels.fromEnvironment()).map { .string($0.instructionSet.rawValue) } ?? .null,
-                "cpus": .integer(Int64(facts.cpus)), "numa_nodes": .array(facts.numaNodes.map { .string($0) }),
+                "cpu": .string(facts.cpuModel), "features": .array(features), "isa": isa, "cpus": .integer(Int64(facts.cpus)),
+                "numa_nodes": .array(nodes),
+                "numa": DoctorNodes.json(facts.topology),
                 "memory_bytes": .integer(Int64(facts.memoryBytes)), "memory_available_bytes": .integer(Int64(facts.memoryAvailableBytes)),
-                "rdma_devices": .array(facts.rdmaDevices.map { .string($0) }), "findings": .array(list),
+                "rdma_devices": .array(devices), "findings": .array(list),
             ]
             Console.out(object.text(pretty: true))
             return
@@ -73,12 +94,6 @@ struct DoctorCommand: ParsableCommand {
         } catch {
             return Finding("kernels", ok: false, "\(error)", advice: "unset RINGMASTER_ISA")
         }
-    }
-
-    private func cores(_ facts: MachineFacts) -> Finding {
-        let nodes = facts.numaNodes.count
-        let text = "\(facts.cpus) usable, \(max(1, nodes)) NUMA node\(nodes > 1 ? "s: " + facts.numaNodes.joined(separator: " | ") : "")"
-        return Finding("cores", text)
     }
 
     private func memory(_ facts: MachineFacts) -> Finding {

@@ -21,12 +21,15 @@ struct JobFollower: Sendable {
     let verbose: Bool
     /// Where a trace of the job goes, if one is wanted.
     var trace: TraceFile?
+    /// Whether workers are dealt over the machine's NUMA nodes.
+    var numa = true
 
     /// Starts a cluster, runs the job, ends the cluster, and gives the figures of every worker, by rank.
     func run(onToken: @escaping @Sendable (UInt32) -> Void = { _ in }) async throws -> [WorkerSummary] {
         var configuration = EmbeddedCluster.Configuration(binary: try Self.ownBinary(), workers: workers)
         configuration.workerArguments = lane
         if verbose { configuration.mirror = { Console.message($1) } }
+        if numa { configuration.ownArguments = NodeOptions.dealt(workers) }
         // Nothing is left of a file that did not get its name.
         defer { trace?.discard() }
         do {
@@ -48,6 +51,8 @@ struct JobFollower: Sendable {
         if verbose {
             Console.message("coordinator at \(cluster.address)")
             for (name, process) in cluster.processNumbers { Console.message("\(name) is process \(process)") }
+            let homes: [[String]] = numa ? NodeOptions.dealt(workers) : []
+            for (worker, home) in zip(cluster.processNumbers, homes) { Console.message("\(worker.name) lives on node \(home.last ?? "")") }
         }
         var screen = JobScreen(job, verbose: verbose)
         defer { screen.clear() }
@@ -79,19 +84,36 @@ struct JobFollower: Sendable {
 
 /// The table of workers that a run prints for people.
 func workerTable(_ summaries: [WorkerSummary]) -> String {
-    var table = Table(["worker", "tokens", "compute s", "exposed s", "exposed", "sent", "received", "over", "GFLOP/s", "memory"])
+    let isBound = summaries.contains { $0.locality != nil }
+    var header = ["worker", "tokens", "compute s", "exposed s", "exposed", "sent", "received", "over", "GFLOP/s", "memory"]
+    if isBound { header.append("local") }
+    var table = Table(header)
     for summary in summaries {
         let busy = summary.computeSeconds + summary.exposedSeconds
-        table.add([
+        var row = [
             "rank \(summary.rank)", grouped(summary.tokensOwned), fixed(summary.computeSeconds, 2), fixed(summary.exposedSeconds, 2),
             busy > 0 ? fixed(100 * summary.exposedSeconds / busy, 1) + "%" : "-", humanBytes(summary.bytesSent),
             humanBytes(summary.bytesReceived), summary.transport.map(printable) ?? "-",
             summary.computeSeconds > 0 ? fixed(summary.flops / summary.computeSeconds / 1e9, 1) : "-",
             humanBytes(summary.peakResidentBytes),
-        ])
+        ]
+        if isBound { row.append(summary.locality.map { percent($0.share) } ?? "-") }
+        table.add(row)
     }
     return table.text
 }
+
+/// Where a worker's memory lay, for `--json`.
+private func localityObject(_ locality: MemoryLocality) -> JSONValue {
+    let nodes: [JSONValue] = locality.nodes.map { .integer(Int64($0)) }
+    return [
+        "nodes": .array(nodes), "pages": .integer(Int64(locality.pages)), "pages_local": .integer(Int64(locality.pagesLocal)),
+        "huge_bytes": .integer(Int64(locality.hugeBytes)),
+    ]
+}
+
+/// `99.8%`.
+func percent(_ share: Double) -> String { fixed(100 * share, 1) + "%" }
 
 /// Seconds that communication was waited for, as a share of all seconds in which the engine was on the job.
 func exposedFraction(_ summaries: [WorkerSummary]) -> Double {
@@ -103,8 +125,9 @@ func exposedFraction(_ summaries: [WorkerSummary]) -> Double {
 /// The figures of every worker for `--json`.
 func workerObjects(_ summaries: [WorkerSummary]) -> JSONValue {
     .array(
-        summaries.map { summary in
-            [
+        summaries.map { summary -> JSONValue in
+            let locality: JSONValue = summary.locality.map(localityObject) ?? .null
+            return [
                 "rank": .integer(Int64(summary.rank)), "tokens": .integer(Int64(summary.tokensOwned)),
                 "load_seconds": .number(summary.loadSeconds), "prefill_seconds": .number(summary.prefillSeconds),
                 "decode_seconds": .number(summary.decodeSeconds), "compute_seconds": .number(summary.computeSeconds),
@@ -113,6 +136,7 @@ func workerObjects(_ summaries: [WorkerSummary]) -> JSONValue {
                 "steps": .integer(Int64(summary.steps)), "peak_resident_bytes": .integer(Int64(summary.peakResidentBytes)),
                 "retransmissions": .integer(Int64(summary.retransmissions)), "isa": .string(summary.isa),
                 "transport": summary.transport.map { .string($0) } ?? .null,
+                "locality": locality,
                 "ring_steps": stepObjects(summary.ringSteps ?? []),
             ]
         })

@@ -2,6 +2,7 @@
 
 import Foundation
 import RingControl
+import RingWorker
 
 extension JobView {
     /// The exit code that tells how a settled job ended; 75 says that it may work later.
@@ -91,7 +92,11 @@ enum WorkerTable {
     static func text(_ workers: [WorkerView], rates: [String: Double]? = nil) -> String {
         var header = ["worker", "health", "pace", "silent", "job", "rank", "doing", "isa", "cores", "memory", "machine"]
         if rates != nil { header.insert("tok/s", at: 7) }
-        var table = Table(header, textual: [0, 1, 6, header.count - 4, header.count - 1])
+        let words: Set<Int> = [0, 1, 6, header.count - 4, header.count - 1, header.count]
+        // Only where somebody lives on nodes of its own is there something to tell.
+        let isBound = workers.contains { $0.registration.homeNodes != nil }
+        if isBound { header += ["node", "local"] }
+        var table = Table(header, textual: words)
         for worker in workers {
             let facts = worker.registration
             var row = [
@@ -101,6 +106,10 @@ enum WorkerTable {
                 printable(facts.machine),
             ]
             if let rates { row.insert(rates[facts.name].map { grouped(Int($0)) } ?? "-", at: 7) }
+            if isBound {
+                row.append(facts.homeNodes.map { NumberList.text($0.sorted()) } ?? "any")
+                row.append(worker.locality.map { percent($0.share) } ?? "-")
+            }
             table.add(row)
         }
         return table.text

@@ -21,8 +21,11 @@ enum Entry {
     static func main() async {
         // A reader that goes away (`ringmaster run | head`) is an error of one write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
+        // Before there is a second thread.
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        do throws(CommandError) { try NodeOptions.moveIn(arguments) } catch { exit(report(error)) }
         let interrupts = Interrupts()
-        let command = Task { await run(Array(CommandLine.arguments.dropFirst())) }
+        let command = Task { await run(arguments) }
         interrupts.whenInterrupted { command.cancel() }
         let code = await command.value
         exit(interrupts.exitCode ?? code)

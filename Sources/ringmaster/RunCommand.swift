@@ -53,9 +53,7 @@ struct RunCommand: AsyncParsableCommand {
         let answer = Answer(model.tokenizer, streams: !cluster.json)
         let follower = JobFollower(
             spec: .generate(spec), workers: cluster.workers, threads: cluster.threads, prompt: prompt,
-            lane: try cluster.lane.workerArguments(),
-            verbose: cluster.verbose,
-            trace: try figures.traceFile())
+            lane: try cluster.lane.workerArguments(), verbose: cluster.verbose, trace: try figures.traceFile(), numa: cluster.numa)
         let summaries: [WorkerSummary]
         do {
             summaries = try await follower.run(onToken: answer.append)

@@ -34,6 +34,8 @@ struct ClusterOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Compute threads of each worker (default: the machine's cores over its workers).", valueName: "n"))
     var threads: Int?
     @OptionGroup var lane: LaneOptions
+    @Flag(inversion: .prefixedNo, help: "Deal the workers over the NUMA nodes of the machine, if it has several.")
+    var numa = true
     @Flag(help: "Print the result as JSON.")
     var json = false
     @Flag(name: .shortAndLong, help: "Tell more on stderr.")

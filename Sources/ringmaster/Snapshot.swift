@@ -54,6 +54,14 @@ struct Snapshot: Sendable {
                 "worker \(printable(worker.registration.name)) on \(printable(worker.registration.machine)) is slow: its share takes "
                     + "\(fixed(worker.pace ?? 0, 2)) times as long as its ring's median\(job)")
         }
+        for worker in workers {
+            guard let locality = worker.locality, locality.pages >= ClusterExamination.localPages,
+                locality.share < ClusterExamination.localShare
+            else { continue }
+            found.append(
+                "worker \(printable(worker.registration.name)) on \(printable(worker.registration.machine)) has only "
+                    + "\(percent(locality.share)) of its memory on its node")
+        }
         for job in openJobs where job.attempt > 1 {
             let cause = job.failure.map { ": " + printable($0.message) } ?? ""
             found.append("job \(job.id) is in attempt \(job.attempt)\(cause)")

@@ -24,6 +24,8 @@ struct UpCommand: AsyncParsableCommand {
     var data: String?
     @Option(help: ArgumentHelp("Folder in which jobs are kept.", valueName: "dir"))
     var state: String?
+    @Flag(inversion: .prefixedNo, help: "Deal the workers over the NUMA nodes of the machine, if it has several.")
+    var numa = true
     @Flag(help: "Encrypt what workers send each other (AES-256-GCM).")
     var encrypt = false
     @Flag(help: "Print the address as JSON when the cluster is ready.")
@@ -54,6 +56,7 @@ struct UpCommand: AsyncParsableCommand {
         configuration.isOpen = true
         configuration.workerArguments = WorkerFolders(models: models, data: data).arguments + log.arguments
         configuration.workerArguments += try lane.workerArguments()
+        if numa { configuration.ownArguments = NodeOptions.dealt(workers) }
         configuration.logger = logger
         if verbose { configuration.mirror = { log.pass(on: $1, of: $0) } }
         do {

@@ -59,6 +59,7 @@ struct WorkerCommand: AsyncParsableCommand {
             "Its rack, or whatever else stands behind one slow link. Workers of a rack follow on one another in a ring.", valueName: "name"))
     var rack: String?
     @OptionGroup var lane: LaneOptions
+    @OptionGroup var node: NodeOptions
     @OptionGroup var log: LogOptions
     @Flag(help: ArgumentHelp("Read a cluster's token from stdin, and end when stdin does.", visibility: .private))
     var tokenStdin = false
@@ -70,6 +71,7 @@ struct WorkerCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if node.perNumaNode { return try await runGroup() }
         let facts = MachineFacts()
         let place = try WorkerPlace(coordinator: coordinator, name: name, hostName: facts.hostName)
         let log = try log.open(isChild: tokenStdin)
@@ -89,6 +91,7 @@ struct WorkerCommand: AsyncParsableCommand {
         let transport = try lane.choice()
         let listener = try listener(at: try await place.dataAddress(dataListen), logger)
         let registration = try registration(listener, place.name, facts)
+        let home: String = NodeOptions.home.map { NumberList.text($0.nodes) } ?? "any"
         logger.info(
             "starting",
             metadata: [
@@ -98,10 +101,16 @@ struct WorkerCommand: AsyncParsableCommand {
                 "data_port": .stringConvertible(registration.dataPort), "speed": .stringConvertible(registration.speed ?? 0),
                 "transport": .string(transport.lane?.description ?? "auto"),
                 "coordinator_from": .string(place.addressSource), "name_from": .string(place.nameSource),
+                "numa_nodes": .string(home),
             ])
+        if let refusal = NodeOptions.home?.policyRefusal {
+            logger.warning("no memory policy", metadata: ["reason": .string(refusal)])
+        }
         let joining = try await joining(address, registration.name)
         configuration.tls = try joining?.identity.tlsConfiguration()
-        let session = try session(configuration, registration, listener.listener, transport.lane, logger)
+        // What a join token may have come through is watched from here on.
+        if node.endWithParent { ParentPipe.drainWithParent() }
+        let session = try session(configuration, registration, listener.listener, transport.lane, address, logger)
         if !tokenStdin { takeSignals(session) }
         do {
             try await run(session, joining, logger)
@@ -113,7 +122,7 @@ struct WorkerCommand: AsyncParsableCommand {
 
     private func session(
         _ configuration: ClusterConnection.Configuration, _ registration: WorkerRegistration, _ listener: TCPListener,
-        _ lane: LaneKind?, _ logger: Logger
+        _ lane: LaneKind?, _ address: String, _ logger: Logger
     ) throws -> WorkerSession {
         var policy = tokenStdin ? WorkerPolicy.embedded : WorkerPolicy.daemon
         policy.graceSeconds = grace
@@ -122,9 +131,20 @@ struct WorkerCommand: AsyncParsableCommand {
         let isJailed = !tokenStdin || models != nil
         let roots = isJailed ? FolderRoots(models: folders.models, data: folders.data) : .anywhere
         return try WorkerSession(
-            configuration, registration: registration, listener: listener, executor: EngineExecutor(roots: roots, lane: lane),
-            policy: policy,
-            logger: logger)
+            configuration, registration: registration, listener: listener,
+            executor: EngineExecutor(roots: roots, lane: lane, home: NodeOptions.home), policy: policy, logger: logger,
+            facts: FactsSource(dataHost: registration.dataHost, folders: writtenFolders(folders, address, registration.name)))
+    }
+
+    /// Where this worker writes: results, and its certificate where it has one.
+    private func writtenFolders(_ folders: WorkerFolders, _ address: String, _ name: String) -> [(name: String, path: String)] {
+        var written = [(name: "data", path: folders.data)]
+        if address.hasPrefix("https:") { written.append((name: "state", path: stateFolder(name))) }
+        return written
+    }
+
+    private func stateFolder(_ name: String) -> String {
+        absolutePath(state ?? DaemonSettings.variable("RINGMASTER_STATE") ?? DaemonSettings.defaultState + "/worker-" + name)
     }
 
     private func takeSignals(_ session: WorkerSession) {
@@ -137,9 +157,8 @@ struct WorkerCommand: AsyncParsableCommand {
 
     private func joining(_ address: String, _ name: String) async throws -> WorkerJoining? {
         guard address.hasPrefix("https://") else { return nil }
-        let folder = state ?? DaemonSettings.variable("RINGMASTER_STATE") ?? DaemonSettings.defaultState + "/worker-" + name
         return try await WorkerJoining.identity(
-            at: address, name: name, folder: absolutePath(folder), tokenFile: joinTokenFile, fingerprint: authorityFingerprint)
+            at: address, name: name, folder: stateFolder(name), tokenFile: joinTokenFile, fingerprint: authorityFingerprint)
     }
 
     private func run(_ session: WorkerSession, _ joining: WorkerJoining?, _ logger: Logger) async throws {
@@ -175,10 +194,11 @@ struct WorkerCommand: AsyncParsableCommand {
         }
         var registration = WorkerRegistration(
             name: name, pid: Int(ProcessInfo.processInfo.processIdentifier), machine: facts.hostName,
-            isa: kernels.instructionSet.rawValue, cpus: facts.cpus, numaNodes: max(1, facts.numaNodes.count),
-            memoryBytes: facts.memoryBytes,
+            isa: kernels.instructionSet.rawValue, cpus: facts.cpus, numaNodes: max(1, facts.topology.nodes.count),
+            memoryBytes: NodeOptions.memoryBytes(facts),
             dataHost: listener.host, dataPort: Int(listener.listener.port), version: RingmasterVersion.text,
             instance: UUID().uuidString)
+        registration.homeNodes = NodeOptions.home?.nodes
         // The children of one process share a machine, and with it a speed.
         registration.speedIsTold = speed != nil ? true : nil
         registration.speed = try speed ?? (tokenStdin ? nil : measuredSpeed(kernels, facts))
@@ -205,10 +225,15 @@ enum ParentPipe {
     }
 
     /// Ends this process as soon as stdin does, whatever it is doing.
-    static func endWithParent() {
+    static func endWithParent() { whenClosed { _exit(3) } }
+
+    /// Asks this process to drain when stdin ends.
+    static func drainWithParent() { whenClosed { kill(getpid(), SIGTERM) } }
+
+    private static func whenClosed(_ action: @escaping @Sendable () -> Void) {
         let thread = Thread {
             while let bytes = try? FileHandle.standardInput.read(upToCount: 4096), !bytes.isEmpty {}
-            _exit(3)
+            action()
         }
         thread.stackSize = 64 << 10
         thread.name = "parent-watch"

@@ -31,13 +31,14 @@ struct Play {
     mutating func join(
         _ name: String, at seconds: Double = 0, machine host: String = "m", cpus: Int = 4, version: String = "1",
         instance: String = "", attempt: Int? = nil, speed: Double? = nil, speedIsTold: Bool? = nil, memoryBytes: Int = 1 << 30,
-        rack: String? = nil, isa: String = "avx2"
+        rack: String? = nil, isa: String = "avx2", home: [Int]? = nil
     ) {
         tickets += 1
         var registration = WorkerRegistration(
             name: name, pid: 7, machine: host, isa: isa, cpus: cpus, numaNodes: 1, memoryBytes: memoryBytes, dataHost: "127.0.0.1",
             dataPort: 9000 + Int(tickets), version: version, instance: instance)
         registration.attempt = attempt
+        registration.homeNodes = home
         (registration.speed, registration.speedIsTold) = (speed, speedIsTold)
         registration.rack = rack
         tell(.workerJoined(registration, Ticket(tickets)), "join \(name)", at: seconds)

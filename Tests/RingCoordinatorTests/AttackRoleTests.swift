@@ -19,6 +19,7 @@ struct AttackRoleTests {
         ("POST", "/v1/jobs", "sa"), ("DELETE", "/v1/jobs/{7}", "sa"), ("PUT", "/v1/jobs/{7}/prompt", "sa"),
         ("GET", "/v1/jobs/{7}/prompt", "w"), ("POST", "/v1/workers", "w"), ("GET", "/v1/workers/{7}/directives", "w"),
         ("POST", "/v1/workers/{7}/reports", "w"), ("POST", "/v1/workers/{7}/trace", "w"),
+        ("POST", "/v1/workers/{7}/facts", "w"),
         ("POST", "/v1/workers/{mallory}/certificate", "w"),
         ("POST", "/v1/workers/{mallory}/drain", "a"), ("POST", "/v1/drain", "a"),
     ]
@@ -82,6 +83,7 @@ struct AttackRoleTests {
             #expect(try await mallory.ask("POST", "/v1/workers", registration("alice")).status == 403)
             #expect(try await mallory.ask("POST", "/v1/workers", Array("{}".utf8)).status == 400)
             #expect(try await mallory.ask("POST", "/v1/workers/\(id)/reports?batch=1").status == 403)
+            #expect(try await mallory.ask("POST", "/v1/workers/\(id)/facts", Array("{}".utf8)).status == 403)
             #expect(try await mallory.ask("GET", "/v1/workers/\(id)/directives").status == 403)
             #expect(try await mallory.ask("POST", "/v1/workers/alice/drain").status == 403)
             #expect(try await mallory.ask("POST", "/v1/workers/alice/certificate").status == 403)

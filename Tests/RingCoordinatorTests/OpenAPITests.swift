@@ -37,6 +37,9 @@ struct OpenAPITests {
         Described(ClusterTotals.self, "ClusterTotals"), Described(RingTotals.self, "RingTotals"),
         Described(RingStepFigures.self, "RingStep"), Described(AttendSpec.self, "AttendSpec"), Described(MaskSpec.self, "MaskSpec"),
         Described(AttentionShape.self, "AttentionShape"), Described(RowRange.self, "RowRange"), Described(Peer.self, "Peer"),
+        Described(MemoryLocality.self, "MemoryLocality"), Described(WorkerFacts.self, "WorkerFacts"),
+        Described(DiskFacts.self, "DiskFacts"), Described(RDMAFacts.self, "RDMAFacts"),
+        Described(UnreachablePeer.self, "UnreachablePeer"), Described(FactsAnswer.self, "FactsAnswer"),
         Described(Assignment.self, "Assignment"), Described(Share.self, "Share"), Described(Run.self, "Run"),
     ]
     private static let sums = [

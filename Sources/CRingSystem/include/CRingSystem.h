@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ring_numa.h"
+
 // CRC32C (Castagnoli, reflected polynomial 0x82F63B78) of `count` bytes, continuing `crc`; begin with 0.
 // ring_crc32c(ring_crc32c(0, a), b) equals the checksum of a followed by b.
 uint32_t ring_crc32c(uint32_t crc, const void *_Nullable bytes, size_t count);

@@ -139,7 +139,8 @@ final class Reception: @unchecked Sendable {
             return unsafe ring_socket_read(strangers[place].descriptor, &run, 1)
         }
         if count == -Int64(EAGAIN) { return }
-        if count <= 0 { return drop(place, "it went without a handshake") }
+        // Who comes, says nothing and goes may be another worker that looks whether the port can be reached: counted, not written about.
+        if count <= 0 { return drop(place, "it went without a handshake", isQuiet: count == 0 && strangers[place].bytes.isEmpty) }
         strangers[place].bytes += buffer[..<Int(count)]
         guard couldBeHandshake(strangers[place].bytes) else {
             return drop(place, "it does not speak the ringmaster data plane")
@@ -183,9 +184,9 @@ final class Reception: @unchecked Sendable {
         _ = ring_socket_close(caller.descriptor)
     }
 
-    private func drop(_ place: Int, _ reason: String) {
+    private func drop(_ place: Int, _ reason: String, isQuiet: Bool = false) {
         let stranger = strangers.remove(at: place)
-        ledger.add(stranger.address, reason, isStranger: true)
+        ledger.add(stranger.address, reason, isStranger: true, isQuiet: isQuiet)
         _ = ring_socket_close(stranger.descriptor)
     }
 }

@@ -76,18 +76,20 @@ public final class TCPListener: Sendable {
 final class RefusalLedger: Sendable {
     private let port: UInt16
     private let report: @Sendable (String) -> Void
-    private let state = Mutex(TCPListener.Refusals())
+    private let state = Mutex((refusals: TCPListener.Refusals(), lines: 0))
 
     init(port: UInt16, report: @escaping @Sendable (String) -> Void) { (self.port, self.report) = (port, report) }
 
-    var refusals: TCPListener.Refusals { state.withLock { $0 } }
+    var refusals: TCPListener.Refusals { state.withLock { $0.refusals } }
 
-    func add(_ address: String, _ reason: String, isStranger: Bool) {
-        let count = state.withLock { refusals in
-            if isStranger { refusals.strangers += 1 } else { refusals.unfit += 1 }
-            return refusals.strangers + refusals.unfit
+    /// Counts a refusal and, unless it is a quiet one, writes about it while there are few.
+    func add(_ address: String, _ reason: String, isStranger: Bool, isQuiet: Bool = false) {
+        let count = state.withLock { state in
+            if isStranger { state.refusals.strangers += 1 } else { state.refusals.unfit += 1 }
+            if !isQuiet { state.lines += 1 }
+            return state.lines
         }
-        if count > TransportLimits.refusalLines { return }
+        if isQuiet || count > TransportLimits.refusalLines { return }
         let end = count == TransportLimits.refusalLines ? " (further refusals are only counted)" : ""
         report("data-plane port \(port) refused a connection from \(address): \(reason)\(end)")
     }
