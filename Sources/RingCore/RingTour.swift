@@ -49,7 +49,8 @@ public struct RingTour: Hashable, Sendable {
     /// Who attends to a step's shard before `rank` does and so can pass it on, and at which of its own steps; nil at step 0.
     public func source(for rank: Rank, atStep step: Int) -> (rank: Rank, step: Int)? {
         if step == 0 { return nil }
-        return entersGroup(atStep: step) ? (moved(rank, by: groupSize, sign: -1), step - groupSize) : (moved(rank, by: 1, sign: -1), step - 1)
+        return entersGroup(atStep: step)
+            ? (moved(rank, by: groupSize, sign: -1), step - groupSize) : (moved(rank, by: 1, sign: -1), step - 1)
     }
 
     /// Who takes over what `rank` attends to at a step, and at which of their own steps: the neighbour, and another group's rank.

@@ -56,7 +56,8 @@ struct WorkerCommand: AsyncParsableCommand {
     var speed: Double?
     @Option(
         help: ArgumentHelp(
-            "Its rack, or whatever else stands behind one slow link. Workers of a rack follow on one another in a ring.", valueName: "name"))
+            "Its rack, or whatever else stands behind one slow link. Workers of a rack follow on one another in a ring.", valueName: "name")
+    )
     var rack: String?
     @OptionGroup var lane: LaneOptions
     @OptionGroup var node: NodeOptions

@@ -130,10 +130,12 @@ struct ClusterExaminationTests {
 
     @Test("several faults of one worker come before advice, and workers by name")
     func order() throws {
-        let many = try worker("b", facts: { facts in
-            facts.transparentHugePages = "never"
-            facts.unreachable = [UnreachablePeer(worker: "c", reason: "no answer")]
-        })
+        let many = try worker(
+            "b",
+            facts: { facts in
+                facts.transparentHugePages = "never"
+                facts.unreachable = [UnreachablePeer(worker: "c", reason: "no answer")]
+            })
         let found = ClusterExamination([try worker("c", change: { $0.version = "9" }), many, try worker("a")], version: "1").findings
         #expect(found.map(\.worker) == ["b", "b", "c"] && found.map(\.kind) == [.unreachable, .hugePages, .version])
     }

@@ -40,9 +40,12 @@ struct NearnessTests {
         #expect(names(parts) == ["w0", "w2", "w4", "w1", "w3", "w5"] && parts.allSatisfy { $0.groupSize == 3 })
     }
 
-    @Test("one machine, workers each on their own, unequal groups and racks that only some have are one ring", arguments: [
-        ["m/", "m/", "m/", "m/"], ["a/", "b/", "c/", "d/"], ["a/", "a/", "a/", "b/"], ["a/r", "a/r", "b/s", "c/s", "d/s"], ["a/r", "b/r", "c/"],
-    ])
+    @Test(
+        "one machine, workers each on their own, unequal groups and racks that only some have are one ring",
+        arguments: [
+            ["m/", "m/", "m/", "m/"], ["a/", "b/", "c/", "d/"], ["a/", "a/", "a/", "b/"], ["a/r", "a/r", "b/s", "c/s", "d/s"],
+            ["a/r", "b/r", "c/"],
+        ])
     func plain(places: [String]) throws {
         let workers = places.enumerated().map { index, place in
             let parts = place.split(separator: "/", omittingEmptySubsequences: false).map(String.init)

@@ -57,7 +57,9 @@ struct PlaceTests {
         #expect(view.locality == summary.locality && view.registration.homeNodes == [2], "\(play.transcript)")
     }
 
-    @Test("a share is one, whatever a worker says", arguments: [(0, 0, 1.0), (10, 5, 0.5), (10, 100, 1), (10, -3, 0), (-1, 7, 1)] as [(Int, Int, Double)])
+    @Test(
+        "a share is one, whatever a worker says",
+        arguments: [(0, 0, 1.0), (10, 5, 0.5), (10, 100, 1), (10, -3, 0), (-1, 7, 1)] as [(Int, Int, Double)])
     func share(pages: Int, local: Int, expected: Double) {
         #expect(MemoryLocality(nodes: [0], pages: pages, pagesLocal: local, hugeBytes: 0).share == expected)
     }
