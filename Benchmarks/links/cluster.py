@@ -80,6 +80,10 @@ class Cluster:
         command += ["--state", str(self.folder / name), "--data", str(self.folder), "--models", str(self.folder)]
         command += ["--join-token-file", str(self.folder / f"{name}.token"), "--authority-fingerprint", self.fingerprint]
         command += ["--data-listen", f"{self.network.address(index)}:0"]
+        # These machines are one host, whose workers would share memory: it is the links that are measured.
+        command += ["--transport", "tcp"]
+        if rack := self.network.rack(index):
+            command += ["--rack", rack]
         with (self.folder / f"{name}.log").open("w") as said:
             self.processes.append(self.network.nodes[index].start(command, stdout=said, stderr=said))
 

@@ -92,6 +92,10 @@ class Network:
 
     hub_address = f"{NETWORK}.254"
 
+    def rack(self, index: int) -> str | None:
+        """The name of the rack that a machine says it is in."""
+        return None
+
     def add(self, name: str) -> Namespace:
         space = Namespace(name)
         self.spaces.append(space)

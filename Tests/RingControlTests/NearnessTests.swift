@@ -58,7 +58,10 @@ struct NearnessTests {
 
     @Test("machines of one name in two racks are two machines")
     func sameName() {
-        let parts = placed(["r", "s", "t"].flatMap { rack in (0..<2).map { Joining(name: "\(rack)\($0)", machine: "node", rack: rack) } })
+        let workers = ["r", "s", "t"].flatMap { (rack: String) -> [Joining] in
+            (0..<2).map { (place: Int) -> Joining in Joining(name: rack + String(place), machine: "node", rack: rack) }
+        }
+        let parts = placed(workers)
         #expect(parts.allSatisfy { $0.groupSize == 2 } && names(parts) == ["r0", "r1", "s0", "s1", "t0", "t1"])
     }
 
