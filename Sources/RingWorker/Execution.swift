@@ -11,14 +11,17 @@ import Synchronization
 public struct EngineExecutor: JobExecutor {
     private let roots: FolderRoots
     private let lane: LaneKind?
+    private let rdma: RDMAOptions
     private let home: HomeNodes?
     private let keeper = Keeper()
 
     /// An executor whose jobs read and write below `roots`; between jobs it holds at most what is left of a broken one. Its rings'
     /// data travels by `lane`, or by the best that each pair can have. `home` is where this process is bound to: each run then tells
     /// where its memory really lay.
-    public init(roots: FolderRoots = .anywhere, lane: LaneKind? = nil, home: HomeNodes? = nil) {
-        (self.roots, self.lane, self.home) = (roots, lane, home)
+    public init(
+        roots: FolderRoots = .anywhere, lane: LaneKind? = nil, rdma: RDMAOptions = RDMAOptions(), home: HomeNodes? = nil
+    ) {
+        (self.roots, self.lane, self.rdma, self.home) = (roots, lane, rdma, home)
     }
 
     /// See `JobExecutor`. When the machine's cores go round, the job's threads are pinned, each to a core of its own.
@@ -26,7 +29,7 @@ public struct EngineExecutor: JobExecutor {
         _ assignment: Assignment, prompt: [PromptChunk], context: ExecutionContext
     ) throws(ExecutionError) -> WorkerSummary? {
         var context = context
-        let (lanes, report) = (RingLanes(wanted: lane), context.report)
+        let (lanes, report) = (RingLanes(wanted: lane, rdma: rdma), context.report)
         context.lanes = lanes
         context.report = { report(lanes.add(to: $0)) }
         var summary = try executePinned(assignment, prompt: prompt, context: context)

@@ -43,7 +43,7 @@ enum ExecutionParts {
         }
         var options = TCPOptions()
         options.isSealed = assignment.isEncrypted
-        options.lane = context.lanes.wanted
+        (options.lane, options.rdma) = (context.lanes.wanted, context.lanes.rdma)
         do throws(TransportError) {
             let wire = try TCPTransport.connect(
                 listener: context.listener, rank: Rank(assignment.rank), world: WorldSize(assignment.world),

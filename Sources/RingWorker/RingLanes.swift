@@ -7,9 +7,11 @@ import Synchronization
 public final class RingLanes: Sendable {
     /// The only lane that will do, or `nil` for the best that each pair can have.
     let wanted: LaneKind?
+    /// Which RDMA port, where it comes to that.
+    let rdma: RDMAOptions
     private let chosen = Mutex<(transport: String?, remark: String?)>((nil, nil))
 
-    init(wanted: LaneKind?) { self.wanted = wanted }
+    init(wanted: LaneKind?, rdma: RDMAOptions = RDMAOptions()) { (self.wanted, self.rdma) = (wanted, rdma) }
 
     /// The ring is connected.
     func note(_ lanes: [LaneChoice?]) {

@@ -12,12 +12,13 @@ struct BenchTransport: ParsableCommand {
         discussion: """
             Two ranks on this machine, a thread each: what it prints over tcp is what moving bytes costs, not what a network card \
             does. --transport shared-memory prints the share of a memory copy's speed first, and small messages beside those over \
-            TCP. --encrypt measures the same TCP link plain and encrypted, one after the other. \
-            Between two machines one end answers (--answer) and the other measures (--to), with the same --mebibytes, --window, \
-            --encrypt and --secret-file.
+            TCP. --transport rdma goes by this machine's own RDMA port and prints what a frame takes from one queue pair to the other; \
+            perftest (ib_write_bw, ib_write_lat) says what the device itself can. --encrypt measures the same TCP link plain and \
+            encrypted, one after the other. Between two machines one end answers (--answer) and the other measures (--to), with the \
+            same --mebibytes, --window, --encrypt and --secret-file.
             """)
 
-    @Option(help: ArgumentHelp("What to measure: tcp or shared-memory.", valueName: "name"))
+    @Option(help: ArgumentHelp("What to measure: tcp, shared-memory or rdma.", valueName: "name"))
     var transport: TransportName = .only(.tcp)
 
     @Option(help: ArgumentHelp("Bytes to move for each message size, in MiB.", valueName: "n"))
@@ -37,8 +38,8 @@ struct BenchTransport: ParsableCommand {
 
     mutating func validate() throws {
         guard (1...65_536).contains(mebibytes) else { throw ValidationError("--mebibytes is 1 to 65536, got \(mebibytes)") }
-        guard let lane = transport.lane else { throw ValidationError("--transport says what to measure: tcp or shared-memory") }
-        if encrypt && lane != .tcp { throw ValidationError("--encrypt goes with --transport tcp: memory is not encrypted") }
+        guard let lane = transport.lane else { throw ValidationError("--transport says what to measure: tcp, shared-memory or rdma") }
+        if encrypt && lane != .tcp { throw ValidationError("--encrypt goes with --transport tcp: nothing else is encrypted") }
         guard (1...TransportLimits.receivesPerPeer).contains(window) else {
             throw ValidationError("--window is 1 to \(TransportLimits.receivesPerPeer), got \(window)")
         }
@@ -60,10 +61,11 @@ struct BenchTransport: ParsableCommand {
         let sealed = encrypt ? try measure(lane, isSealed: true) : nil
         // Small messages alone, over the lane that everybody has.
         let tcp = lane == .tcp ? plain.roundTripSeconds : try roundTrip()
+        let frame = lane == .rdma ? try frameTime() : nil
         if json {
-            Console.out(object(plain, sealed, tcp).text(pretty: true))
+            Console.out(object(plain, sealed, tcp, frame).text(pretty: true))
         } else {
-            Console.out(lane == .tcp ? text(plain, sealed) : text(plain, tcp))
+            Console.out(lane == .tcp ? text(plain, sealed) : text(plain, tcp, frame))
         }
     }
 
@@ -113,8 +115,17 @@ struct BenchTransport: ParsableCommand {
         return "\(table.text)\n64 bytes there and back: \(fixed(reach.roundTripSeconds * 1e6, 1)) us\n"
     }
 
-    private func object(_ plain: TransportBenchmark.Report, _ sealed: TransportBenchmark.Report?, _ tcp: Double) -> JSONValue {
+    /// What a lane itself costs, on its two threads alone.
+    private func frameTime() throws -> RDMABenchmark.Report {
+        do throws(TransportError) { return try RDMABenchmark.run() } catch { throw CommandError.tryAgain("\(error)") }
+    }
+
+    private func object(
+        _ plain: TransportBenchmark.Report, _ sealed: TransportBenchmark.Report?, _ tcp: Double, _ frame: RDMABenchmark.Report?
+    ) -> JSONValue {
         [
+            "frame_seconds": frame.map { JSONValue.number($0.frameSeconds) } ?? .null,
+            "rdma_device": frame.map { JSONValue.string("\($0.device.name):\($0.device.port)") } ?? .null,
             "transport": .string(plain.lane.description), "tcp_round_trip_seconds": .number(tcp), "link": link(plain),
             "encrypted_link": sealed.map(link) ?? .null,
             "socket_bytes_per_second": .number(plain.socketBytesPerSecond),
@@ -168,7 +179,7 @@ struct BenchTransport: ParsableCommand {
     }
 
     /// Shared memory: the best ratio first, then sizes, then small messages beside TCP's.
-    private func text(_ report: TransportBenchmark.Report, _ tcp: Double) -> String {
+    private func text(_ report: TransportBenchmark.Report, _ tcp: Double, _ frame: RDMABenchmark.Report?) -> String {
         var table = Table(["message", "of a copy", "GB/s", "messages/s"])
         for row in report.rows {
             table.add([
@@ -178,12 +189,21 @@ struct BenchTransport: ParsableCommand {
         }
         let best = report.rows.max { $0.bytesPerSecond < $1.bytesPerSecond }
         let ratio = best.map { 100 * $0.bytesPerSecond / report.copyBytesPerSecond } ?? 0
-        return [
-            "shared memory carries \(fixed(ratio, 1))% of what a memory copy does, with messages of \(humanBytes(best?.messageBytes ?? 0))",
-            table.text,
-            "memory copy \(fixed(report.copyBytesPerSecond / 1e9, 1)) GB/s, checksum \(fixed(report.checksumBytesPerSecond / 1e9, 1)) GB/s a core, "
-                + "bare socket \(fixed(report.socketBytesPerSecond / 1e9, 2)) GB/s",
-            "64 bytes there and back: \(fixed(report.roundTripSeconds * 1e6, 1)) us, over TCP \(fixed(tcp * 1e6, 1)) us",
-        ].joined(separator: "\n") + "\n"
+        let lines =
+            [
+                "\(report.lane) carries \(fixed(ratio, 1))% of what a memory copy does, with messages of \(humanBytes(best?.messageBytes ?? 0))",
+                table.text,
+                "memory copy \(fixed(report.copyBytesPerSecond / 1e9, 1)) GB/s, checksum \(fixed(report.checksumBytesPerSecond / 1e9, 1)) GB/s a core, "
+                    + "bare socket \(fixed(report.socketBytesPerSecond / 1e9, 2)) GB/s",
+                "64 bytes there and back: \(fixed(report.roundTripSeconds * 1e6, 1)) us, over TCP \(fixed(tcp * 1e6, 1)) us",
+            ] + frameLine(frame)
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private func frameLine(_ frame: RDMABenchmark.Report?) -> [String] {
+        guard let frame else { return [] }
+        let times = "\(fixed(frame.frameSeconds * 1e6, 1)) us, one in a hundred \(fixed(frame.frameSecondsHigh * 1e6, 1)) us"
+        let port = "\(frame.device.name):\(frame.device.port), packets of \(frame.device.mtuBytes) bytes"
+        return ["a frame from one queue pair to the other: \(times) (\(port))"]
     }
 }

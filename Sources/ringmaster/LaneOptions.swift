@@ -37,9 +37,19 @@ enum TransportName: ExpressibleByArgument, Equatable {
 struct LaneOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "What data between two workers travels by: auto, tcp or shared-memory (default: RINGMASTER_TRANSPORT, else auto, the best "
+            "What data between two workers travels by: auto, tcp, shared-memory or rdma (default: RINGMASTER_TRANSPORT, else auto, the best "
                 + "that each pair can have).", valueName: "name"))
     var transport: TransportName?
+    @Option(
+        help: ArgumentHelp(
+            "RDMA device to use, with a port after a colon where it is not the first (default: RINGMASTER_RDMA_DEVICE, else the first that is up).",
+            valueName: "name"))
+    var rdmaDevice: String?
+    @Option(
+        help: ArgumentHelp(
+            "Place in the RDMA port's table of addresses (default: RINGMASTER_RDMA_GID_INDEX, else RoCE v2 with an IPv4 address first).",
+            valueName: "n"))
+    var rdmaGidIndex: Int?
 
     static let variable = "RINGMASTER_TRANSPORT"
 
@@ -54,11 +64,30 @@ struct LaneOptions: ParsableArguments {
         return name
     }
 
+    /// Device and address, where they were chosen here or in the environment.
+    func rdma() throws(CommandError) -> RDMAOptions {
+        var options = RDMAOptions()
+        options.device = rdmaDevice ?? DaemonSettings.variable("RINGMASTER_RDMA_DEVICE")
+        options.gidIndex = rdmaGidIndex
+        if options.gidIndex == nil, let text = DaemonSettings.variable("RINGMASTER_RDMA_GID_INDEX") {
+            guard let index = Int(text) else {
+                throw .configuration("RINGMASTER_RDMA_GID_INDEX=\(text) is no number; 'ringmaster doctor' and show_gids list the addresses")
+            }
+            options.gidIndex = index
+        }
+        if let index = options.gidIndex, !(0...255).contains(index) {
+            throw .configuration("an address table has places 0 to 255, got \(index)")
+        }
+        return options
+    }
+
     /// The same for the workers that this command starts. A variable that is wrong is said here, once.
     func workerArguments() throws(CommandError) -> [String] {
-        switch try choice() {
-        case .automatic: ["--transport", "auto"]
-        case .only(let kind): ["--transport", kind.description]
-        }
+        var arguments = ["--transport", "auto"]
+        if case .only(let kind) = try choice() { arguments[1] = kind.description }
+        let rdma = try rdma()
+        if let device = rdma.device { arguments += ["--rdma-device", device] }
+        if let index = rdma.gidIndex { arguments += ["--rdma-gid-index", String(index)] }
+        return arguments
     }
 }

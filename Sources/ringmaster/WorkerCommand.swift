@@ -133,7 +133,8 @@ struct WorkerCommand: AsyncParsableCommand {
         let roots = isJailed ? FolderRoots(models: folders.models, data: folders.data) : .anywhere
         return try WorkerSession(
             configuration, registration: registration, listener: listener,
-            executor: EngineExecutor(roots: roots, lane: lane, home: NodeOptions.home), policy: policy, logger: logger,
+            executor: EngineExecutor(roots: roots, lane: lane, rdma: try self.lane.rdma(), home: NodeOptions.home), policy: policy,
+            logger: logger,
             facts: FactsSource(dataHost: registration.dataHost, folders: writtenFolders(folders, address, registration.name)))
     }
 
