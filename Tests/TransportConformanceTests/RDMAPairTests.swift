@@ -5,8 +5,8 @@ import RingCore
 import RingTransport
 import Testing
 
-@Suite("RDMA between machines", .serialized, .timeLimit(.minutes(5)), .enabled(if: PairTests.place != nil, "only by Scripts/lab-test pair"))
-struct PairTests {
+/// What `Scripts/lab-test pair` says.
+enum LabPair {
     /// Our rank and the addresses of both machines.
     static let place: (rank: Int, hosts: [String])? = {
         guard let rank = unsafe getenv("RINGMASTER_LAB_RANK"), let hosts = unsafe getenv("RINGMASTER_LAB_HOSTS") else { return nil }
@@ -14,12 +14,15 @@ struct PairTests {
         guard let number = unsafe Int(String(cString: rank)), names.count == 2, names.indices.contains(number) else { return nil }
         return (number, names)
     }()
+}
 
+@Suite("RDMA between machines", .serialized, .timeLimit(.minutes(5)), .enabled(if: LabPair.place != nil, "only by Scripts/lab-test pair"))
+struct PairTests {
     private static let sizes = [1, 64, 4096, 4097, 65_537, 300_000, 1 << 20, (3 << 20) + 17]
 
     @Test("messages of all sizes go both ways at once and arrive whole, by RDMA")
     func bothWays() throws {
-        let (rank, hosts) = try #require(Self.place)
+        let (rank, hosts) = try #require(LabPair.place)
         let port: UInt16 = 7801
         let listener = try TCPListener(host: hosts[rank], port: port)
         var options = TCPOptions()
