@@ -212,7 +212,7 @@ extension EndToEnd {
             .enabled(if: hasSlurm && geteuid() == 0, "as root with Slurm: apt-get install slurmctld slurmd slurm-client munge"))
         func slurm() async throws {
             try await withLaunchers { launchers in
-                let outcome = try await launchers.bash("TMPDIR=$FOLDER RINGMASTER_BINARY=$RINGMASTER \"$SCRIPTS/test-slurm\"", seconds: 220)
+                let outcome = try await launchers.bash("TMPDIR=$FOLDER RINGMASTER_BINARY=$RINGMASTER \"$SCRIPTS/test-slurm\"", seconds: 230)
                 #expect(outcome.code == 0, "\(outcome)")
                 #expect(outcome.out.split(separator: "\n").count { $0.hasPrefix("ok: ") } == 5, "\(outcome)")
                 #expect(
