@@ -45,6 +45,10 @@ public enum ControlLimits {
     public static let epochsReserved: UInt64 = 1024
     /// Most that a count in a worker's progress is taken for. Sums over a ring's 1,024 ranks stay far from overflow.
     public static let progressCount = 1 << 40
+    /// Most letters of what a worker says that its data travels by.
+    public static let transportLetters = 80
+    /// Most letters of that reason; every view of the worker carries it.
+    public static let remarkLetters = 500
     /// Most seconds that a worker is believed to have computed in one run: thirty years.
     public static let progressSeconds = 1e9
     /// Most entries of ring steps that the summaries of one job hold, over all ranks, each some 250 bytes of the line that tells its end. A

@@ -37,10 +37,13 @@ extension WorkerProgress {
         func seconds(_ number: Double) -> Double {
             number.isFinite ? min(max(number, 0), ControlLimits.progressSeconds) : 0
         }
-        return WorkerProgress(
+        var bounded = WorkerProgress(
             phase: phase, layer: count(layer), layers: count(layers), step: count(step), steps: count(steps),
             tokensDone: count(tokensDone), tokensTotal: count(tokensTotal), computeSeconds: seconds(computeSeconds),
             exposedSeconds: seconds(exposedSeconds))
+        bounded.transport = transport.map { String($0.prefix(ControlLimits.transportLetters)) }
+        bounded.transportRemark = transportRemark.map { String($0.prefix(ControlLimits.remarkLetters)) }
+        return bounded
     }
 }
 

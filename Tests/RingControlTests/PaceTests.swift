@@ -152,6 +152,19 @@ struct PaceTests {
         }
     }
 
+    @Test("what a worker's data travels by stands in its view, cut where it is longer than any way is called")
+    func transport() throws {
+        var ring = Ring(["a", "b"])
+        var progress = WorkerProgress(phase: .attend, layer: 0, layers: 1, step: 0, steps: 2, tokensDone: 5, tokensTotal: 1000)
+        (progress.transport, progress.transportRemark) = ("shared-memory", "rank 1: why not")
+        ring.play.report("a", .progress(run1, progress), at: 5)
+        #expect(try ring.worker("a").progress == progress)
+        (progress.transport, progress.transportRemark) = (String(repeating: "x", count: 100_000), String(repeating: "y", count: 100_000))
+        ring.play.report("b", .progress(run1, progress), at: 5)
+        let found = try #require(try ring.worker("b").progress)
+        #expect(found.transport?.count == ControlLimits.transportLetters && found.transportRemark?.count == ControlLimits.remarkLetters)
+    }
+
     @Test("late and repeated reports, and those of another run, name nobody")
     func late() throws {
         var ring = Ring(["a", "b"])

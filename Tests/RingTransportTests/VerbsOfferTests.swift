@@ -33,6 +33,17 @@ struct VerbsOfferTests {
         #expect(throws: VerbsOffer.Failure.version(99)) { try VerbsOffer(decoding: other) }
     }
 
+    /// Whether a field of it is said to be impossible.
+    private static func isRefused(_ bytes: [UInt8]) -> Bool {
+        do {
+            _ = try VerbsOffer(decoding: bytes)
+            return false
+        } catch {
+            if case VerbsOffer.Failure.field = error { return true }
+            return false
+        }
+    }
+
     @Test("claims that cannot be are refused")
     func claims() throws {
         let nowhere = try #require(GID([UInt8](repeating: 0, count: 16)))
@@ -42,10 +53,7 @@ struct VerbsOfferTests {
         ]
         for change in wrong {
             let bytes = try Self.offer(change).bytes
-            do {
-                let accepted = try VerbsOffer(decoding: bytes)
-                Issue.record("accepted: \(accepted)")
-            } catch VerbsOffer.Failure.field {}
+            #expect(Self.isRefused(bytes), "\(bytes)")
         }
     }
 }
