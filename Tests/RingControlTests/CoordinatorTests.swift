@@ -240,8 +240,8 @@ struct CoordinatorTests {
         play.join("c", machine: "x", cpus: 8)
         play.submit(attendSpec(), workers: 3)
         #expect(play.transcript.contains("to a: prepare job 1 epoch 1 rank 0/3 zigzag threads 4 local 0/2"))
-        #expect(play.transcript.contains("to b: prepare job 1 epoch 1 rank 1/3 zigzag threads 6 local 0/1"))
-        #expect(play.transcript.contains("to c: prepare job 1 epoch 1 rank 2/3 zigzag threads 4 local 1/2"))
+        #expect(play.transcript.contains("to c: prepare job 1 epoch 1 rank 1/3 zigzag threads 4 local 1/2"))
+        #expect(play.transcript.contains("to b: prepare job 1 epoch 1 rank 2/3 zigzag threads 6 local 0/1"))
     }
 
     @Test("too many open jobs are refused")
