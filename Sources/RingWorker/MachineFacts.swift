@@ -35,7 +35,7 @@ public struct MachineFacts: Sendable {
         cpuFlags = (cpuinfo["flags"] ?? cpuinfo["Features"] ?? "").split(separator: " ").map(String.init).sorted()
         let allowed = Self.fields(of: "/proc/self/status")["Cpus_allowed_list"] ?? ""
         cpus = max(1, Self.count(ofList: allowed))
-        topology = NUMATopology()
+        topology = NUMATopology(root: nil)
         let memory = Self.fields(of: "/proc/meminfo")
         memoryBytes = Self.kibibytes(memory["MemTotal"])
         memoryAvailableBytes = Self.memoryAvailableNow()

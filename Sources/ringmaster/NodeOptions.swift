@@ -33,7 +33,7 @@ struct NodeOptions: ParsableArguments {
 
     /// Options for each of `workers` worker processes of one command; none where there is one node, or where a worker gets all of them.
     static func dealt(_ workers: Int) -> [[String]] {
-        let homes = NUMATopology().homes(for: PinnedThread.cpus).map(\.id)
+        let homes = NUMATopology(root: nil).homes(for: PinnedThread.cpus).map(\.id)
         guard homes.count > 1, workers > 1 else { return [] }
         return NUMATopology.deal(homes, to: workers).map { ["--numa-node", NumberList.text($0)] }
     }
@@ -49,7 +49,7 @@ struct NodeOptions: ParsableArguments {
             let command = (try? Ringmaster.parseAsRoot(arguments)) as? WorkerCommand, let text = command.node.numaNode
         else { return }
         let nodes = NumberList.parse(text, below: 1024) ?? []
-        switch NUMATopology().home(nodes, cpus: PinnedThread.cpus, taking: command.node.numaMemory) {
+        switch NUMATopology(root: nil).home(nodes, cpus: PinnedThread.cpus, taking: command.node.numaMemory) {
         case .failure(let refusal): throw .configuration("--numa-node \(text): \(refusal.reason)")
         case .success(var home):
             do throws(TransportError) { try home.moveIn() } catch { throw .configuration("--numa-node \(text): \(error)") }

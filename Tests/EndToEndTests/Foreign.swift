@@ -19,6 +19,15 @@ struct Foreign: Sendable {
         path = found
     }
 
+    /// Starts it with no signal blocked: threads of the concurrency runtime block them, and a shell keeps what it was born with.
+    private static func start(_ process: Process) throws {
+        var (none, before) = (sigset_t(), sigset_t())
+        unsafe sigemptyset(&none)
+        unsafe pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try process.run()
+    }
+
     /// Runs it to its end, at most `seconds`; output goes through files in `folder`, so that nothing has to be drained meanwhile.
     func run(_ arguments: [String], in folder: String, seconds: Double = 60) async throws -> (code: Int32, out: String, err: String) {
         let base = folder + "/" + UUID().uuidString
@@ -31,7 +40,7 @@ struct Foreign: Sendable {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: files[0])
         process.standardError = try FileHandle(forWritingTo: files[1])
-        try process.run()
+        try Self.start(process)
         let identifier = process.processIdentifier
         let deadline = ContinuousClock.now + .seconds(seconds)
         while isAlive(identifier) {

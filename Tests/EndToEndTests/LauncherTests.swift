@@ -49,6 +49,8 @@ private struct Launchers {
 extension EndToEnd {
     @Suite("Launchers", .enabled(if: Foreign.shell != nil, "bash is not installed"), .timeLimit(.minutes(4)))
     struct LauncherTests {
+        private static let isWanted = ProcessInfo.processInfo.environment["RINGMASTER_LAUNCHER_TESTS"] == "1"
+
         private func withLaunchers(_ body: (Launchers) async throws -> Void) async throws {
             try await withFolder { folder in
                 try await body(Launchers(folder: folder))
@@ -56,7 +58,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("launch-local starts a cluster, tells of one that died, and stops it")
+        @Test(
+            "launch-local starts a cluster, tells of one that died, and stops it",
+            .enabled(if: isWanted, "whole clusters, minutes long: set RINGMASTER_LAUNCHER_TESTS=1"))
         func local() async throws {
             try await withLaunchers { launchers in
                 let outcome = try await launchers.bash(
@@ -105,7 +109,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("launch-ssh proves that every host has joined, gives the shell its cluster, and stops every worker")
+        @Test(
+            "launch-ssh proves that every host has joined, gives the shell its cluster, and stops every worker",
+            .enabled(if: isWanted, "whole clusters, minutes long: set RINGMASTER_LAUNCHER_TESTS=1"))
         func ssh() async throws {
             try await withLaunchers { launchers in
                 let outcome = try await launchers.bash(
@@ -128,7 +134,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("launch-ssh names hosts that do not answer or do not join, ends with 75, and stops the others")
+        @Test(
+            "launch-ssh names hosts that do not answer or do not join, ends with 75, and stops the others",
+            .enabled(if: isWanted, "whole clusters, minutes long: set RINGMASTER_LAUNCHER_TESTS=1"))
         func sshMissing() async throws {
             try await withLaunchers { launchers in
                 let outcome = try await launchers.bash(
@@ -152,7 +160,9 @@ extension EndToEnd {
         private static let hasServer = ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/ssh-keygen"].allSatisfy(
             FileManager.default.isExecutableFile)
 
-        @Test("launch-ssh goes through a real ssh server", .enabled(if: hasServer, "sshd is not installed: apt-get install openssh-server"))
+        @Test(
+            "launch-ssh goes through a real ssh server", .enabled(if: hasServer, "sshd is not installed: apt-get install openssh-server"),
+            .enabled(if: isWanted, "whole clusters, minutes long: set RINGMASTER_LAUNCHER_TESTS=1"))
         func realSSH() async throws {
             try await withLaunchers { launchers in
                 let outcome = try await launchers.bash(
@@ -209,7 +219,8 @@ extension EndToEnd {
 
         @Test(
             "launch-slurm in a real Slurm of three nodes: it runs, names who is missing, and is queued again in time",
-            .enabled(if: hasSlurm && geteuid() == 0, "as root with Slurm: apt-get install slurmctld slurmd slurm-client munge"))
+            .enabled(if: hasSlurm && geteuid() == 0, "as root with Slurm: apt-get install slurmctld slurmd slurm-client munge"),
+            .enabled(if: isWanted, "whole clusters, minutes long: set RINGMASTER_LAUNCHER_TESTS=1"))
         func slurm() async throws {
             try await withLaunchers { launchers in
                 let outcome = try await launchers.bash("TMPDIR=$FOLDER RINGMASTER_BINARY=$RINGMASTER \"$SCRIPTS/test-slurm\"", seconds: 230)

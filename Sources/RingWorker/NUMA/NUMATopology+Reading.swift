@@ -18,8 +18,9 @@ private enum Most {
 extension NUMATopology {
     private static let folder = "devices/system/node"
 
-    /// Reads the nodes below `root`, which looks like /sys; by default what this machine's is (or the copy that RINGMASTER_SYS names).
-    public init(root: String? = nil) {
+    /// Reads the nodes below `root`, which looks like /sys; `nil` is this machine's (or the copy that RINGMASTER_SYS names). There is no
+    /// default: without an argument it would be the empty topology.
+    public init(root: String?) {
         let tree = SystemTree(root: root ?? SystemTree.standardRoot)
         readNodes(tree)
         readAdapters(tree)
