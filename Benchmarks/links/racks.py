@@ -6,8 +6,6 @@ Called by Scripts/bench-racks, which says how.
 from __future__ import annotations
 
 import argparse
-import json
-import signal
 import statistics
 import subprocess
 import sys
@@ -17,9 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Benchmarks" / "peers"))
 
+import command  # noqa: E402
 import machine  # noqa: E402
-from cluster import Cluster, Failed  # noqa: E402
-from namespaces import TRY_AGAIN, Missing, Namespace, Network, require  # noqa: E402
+from cluster import Cluster  # noqa: E402
+from namespaces import Namespace, Network, require  # noqa: E402
 from ours import find_binary  # noqa: E402
 
 
@@ -52,19 +51,19 @@ class Racks(Network):
         space.attempt(["ip", "link", "add", "bridge", "type", "bridge"], "bridges (CONFIG_BRIDGE)")
         space.attempt(["ip", "link", "set", "bridge", "up"], "bridges (CONFIG_BRIDGE)")
         down = f"rack{number + 1}"
-        veth = ["ip", "link", "add", down, "type", "veth", "peer", "name", "up", "netns", str(space.holder.pid)]
+        veth = ["ip", "link", "add", down, "type", "veth", "peer", "name", "uplink", "netns", str(space.holder.pid)]
         self.hub.attempt(veth, "virtual links (CONFIG_VETH)")
         self.hub.attempt(["ip", "link", "set", down, "master", "bridge", "up"], "bridges (CONFIG_BRIDGE)")
-        space.attempt(["ip", "link", "set", "up", "master", "bridge", "up"], "bridges (CONFIG_BRIDGE)")
+        space.attempt(["ip", "link", "set", "uplink", "master", "bridge", "up"], "bridges (CONFIG_BRIDGE)")
         self.gigabits = self.between
         self.shape(self.hub, down)
-        self.shape(space, "up")
+        self.shape(space, "uplink")
         self.gigabits = 0
         return space
 
     def crossed(self) -> tuple[int, int]:
         """Bytes that have left the last rack and come into it, all protocols and headers included."""
-        read = "cat /sys/class/net/up/statistics/tx_bytes /sys/class/net/up/statistics/rx_bytes"
+        read = "cat /sys/class/net/uplink/statistics/tx_bytes /sys/class/net/uplink/statistics/rx_bytes"
         # The file system of this machine shows the first namespace's devices; a mount of its own shows the right ones.
         words = ["unshare", "--mount", "sh", "-c", f"mount -t sysfs none /sys && {read}"]
         out, into = self.switches[-1].attempt(words, "counters of a virtual link").split()
@@ -84,6 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, metavar="N")
     parser.add_argument("--around", default="", metavar="CMD", help="run each job under this command, like 'flock FILE'")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the result as JSON, too")
     options = parser.parse_args()
     if not 2 <= options.machines <= 16 or options.runs < 1 or options.rate <= 0:
         parser.error("--machines is 2 to 16, --runs at least 1, --rate above 0")
@@ -103,7 +103,7 @@ def least(options: argparse.Namespace) -> tuple[int, int]:
 
 def measure(binary: Path, options: argparse.Namespace, labelled: bool) -> dict:
     shape = ["--tokens", options.tokens, "--heads", str(options.heads), "--kv-heads", str(options.kv_heads)]
-    shape += ["--head-dim", str(options.head_dim), "--dtype", options.dtype, "--verify-rows", "4"]
+    shape += ["--head-dim", str(options.head_dim), "--dtype", options.dtype]
     shape += ["--no-causal"] if options.full else []
     runs = []
     with tempfile.TemporaryDirectory(prefix="ringmaster-racks-") as folder:
@@ -151,24 +151,21 @@ def report(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def both(options: argparse.Namespace) -> dict:
+    require()
+    binary = find_binary()
+    return {
+        "kind": "racks",
+        "date": machine.now(),
+        "commit": machine.commit(),
+        "machine": machine.describe(),
+        "rate_gbits": options.rate,
+        "rows": [measure(binary, options, labelled) for labelled in (True, False)],
+    }
+
+
 def main() -> int:
-    options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        require()
-        binary = find_binary()
-        rows = [measure(binary, options, labelled) for labelled in (True, False)]
-    except Missing as missing:
-        print(f"error: this machine lacks {missing}", file=sys.stderr)
-        return TRY_AGAIN
-    except Failed as failed:
-        print(f"error: {failed}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    result = {"date": machine.now(), "commit": machine.commit(), "machine": machine.describe(), "options": vars(options), "rows": rows}
-    print(json.dumps(result, indent=1) if options.json else report(rows))
-    return 0
+    return command.run(arguments(), both, report)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import shlex
-import signal
 import statistics
 import subprocess
 import sys
@@ -19,9 +18,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Benchmarks" / "peers"))
 
+import command  # noqa: E402
 import machine  # noqa: E402
 from cluster import Cluster, Failed  # noqa: E402
-from namespaces import TRY_AGAIN, Missing, Network, require  # noqa: E402
+from namespaces import Network, require  # noqa: E402
 from ours import find_binary  # noqa: E402
 
 
@@ -122,6 +122,7 @@ def table(rows: list[dict]) -> str:
 
 
 def measure(options: argparse.Namespace) -> dict:
+    require()
     binary, rows, links = find_binary(), [], {}
     report = {
         "kind": "links",
@@ -149,25 +150,7 @@ def measure(options: argparse.Namespace) -> dict:
 
 
 def main() -> int:
-    options = arguments()
-    # A terminated run cleans up as an interrupted one does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        require()
-        report = measure(options)
-    except Missing as what:
-        print(f"error: this machine lacks {what}", file=sys.stderr)
-        return TRY_AGAIN
-    except Failed as what:
-        print(f"error: {what}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    print(json.dumps(report, indent=1) if options.json else table(report["rows"]))
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    return 0
+    return command.run(arguments(), measure, table)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import os
 import secrets
 import shlex
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -22,9 +21,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Benchmarks" / "peers"))
 
+import command  # noqa: E402
 import machine  # noqa: E402
 from cluster import Failed  # noqa: E402
-from namespaces import TRY_AGAIN, Missing, Namespace, Network, end, require  # noqa: E402
+from namespaces import Missing, Namespace, Network, end, require  # noqa: E402
 from ours import find_binary  # noqa: E402
 
 
@@ -116,6 +116,8 @@ def table(rows: list[dict]) -> str:
 
 
 def measure(options: argparse.Namespace) -> dict:
+    if not shutil.which("iperf3"):
+        raise Missing("iperf3 (Debian package iperf3)")
     binary = find_binary()
     report = {
         "kind": "streams",
@@ -151,25 +153,7 @@ def main() -> int:
     parser.add_argument("--length", nargs="+", default=["128K", "1M"], help="of iperf3's writes; the faster counts (default 128K 1M)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the result as JSON, too")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        if not shutil.which("iperf3"):
-            raise Missing("iperf3 (Debian package iperf3)")
-        report = measure(options)
-    except Missing as what:
-        print(f"error: this machine lacks {what}", file=sys.stderr)
-        return TRY_AGAIN
-    except Failed as what:
-        print(f"error: {what}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    print(json.dumps(report, indent=1) if options.json else table(report["rows"]))
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    return 0
+    return command.run(parser.parse_args(), measure, table)
 
 
 if __name__ == "__main__":
