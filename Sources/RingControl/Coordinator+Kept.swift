@@ -8,8 +8,8 @@ struct Inherited {
     let run: Run
     /// What every rank owns, and how far it is.
     let shares: [[Share]]
-    /// Which of the chosen workers is rank 0: the one that owns the last token, since it leads decoding. The others follow in turn.
-    let first: Int
+    /// Which of the chosen workers is which rank: first the one that owns the last token, since it leads decoding.
+    let order: [Int]
 
     var event: JobEvent {
         let all = shares.flatMap { $0 }
@@ -43,7 +43,8 @@ extension Coordinator {
 
     /// What the next run of a job inherits from its broken one on these workers; those that hold something and are not among
     /// them are told to give it back.
-    mutating func inherit(_ index: Int, by chosen: [WorkerID], _ directives: inout [Directive]) -> Inherited? {
+    mutating func inherit(_ index: Int, by members: [Int], _ directives: inout [Directive]) -> Inherited? {
+        let chosen = members.map { self.members[$0].id }
         let (run, kept) = (jobs[index].run, jobs[index].kept)
         guard !kept.isEmpty else { return nil }
         let table = Inheritance.shares(tokens: jobs[index].specOfNextRun.tokens, kept: chosen.map { kept[$0] ?? [] })
@@ -53,7 +54,8 @@ extension Coordinator {
         forgetKept(of: index, &directives)
         return shares.map { shares in
             let first = shares.firstIndex { $0.last?.end == jobs[index].specOfNextRun.tokens } ?? 0
-            return Inherited(run: run, shares: Array(shares[first...] + shares[..<first]), first: first)
+            let order = Self.order(of: members.map { self.members[$0].newestRegistration }, leading: first)
+            return Inherited(run: run, shares: order.map { shares[$0] }, order: order)
         }
     }
 

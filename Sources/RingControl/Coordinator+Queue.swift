@@ -143,9 +143,8 @@ extension Coordinator {
     }
 
     private mutating func place(_ index: Int, on candidates: [Int], _ now: Moment, _ directives: inout [Directive]) {
-        let inheritance = inherit(index, by: candidates.map { members[$0].id }, &directives)
-        let first = inheritance?.first ?? 0
-        let chosen = Array(candidates[first...] + candidates[..<first])
+        let inheritance = inherit(index, by: candidates, &directives)
+        let chosen = inheritance.map { $0.order.map { candidates[$0] } } ?? candidates
         epoch += 1
         if epoch > reserved.epochs {
             reserved.epochs = epoch + ControlLimits.epochsReserved
@@ -157,6 +156,7 @@ extension Coordinator {
         jobs[index].record.startedAt = now
         (jobs[index].since, jobs[index].movedAt, jobs[index].judgedAt) = (now, now, nil)
         jobs[index].places = chosen.map { Job.Place(worker: members[$0].id, name: members[$0].registration.name) }
+        jobs[index].groupSize = Self.groupSize(of: chosen.map { members[$0].newestRegistration })
         jobs[index].isResumed = inheritance != nil
         jobs[index].formerRing = jobs[index].places.map(\.worker)
         directives.append(.keep(.job(jobs[index].record)))
@@ -181,7 +181,6 @@ extension Coordinator {
         let speeds = Self.speeds(of: registrations, threads: threads, sharing: machines.map(\.count), spec)
         // Only a mask that was refused has no plan, and a job that was refused never comes here.
         let plan = try? spec.plan(over: WorldSize(chosen.count), speeds: speeds)
-        let groupSize = Self.groupSize(of: registrations)
         let scheduled = Self.scheduled(
             spec, under: plan, of: registrations, threads: threads, linkBytesPerSecond: policy.linkBytesPerSecond)
         return registrations.indices.map { rank in
@@ -191,7 +190,7 @@ extension Coordinator {
                 localIndex: neighbours.firstIndex(of: rank) ?? 0, localCount: neighbours.count, spec: scheduled)
             assignment.isEncrypted = policy.encryptsDataPlane
             assignment.traces = job.submission.traces
-            assignment.groupSize = groupSize
+            assignment.groupSize = job.groupSize
             if let plan { assignment.take(plan) }
             if let inheritance { (assignment.shares, assignment.resumes) = (inheritance.shares, inheritance.run) }
             return assignment

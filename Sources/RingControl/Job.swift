@@ -44,6 +44,8 @@ struct Job: Sendable {
     var kept: [WorkerID: [Share]] = [:]
     /// Until when its next run waits for the workers of its broken one.
     var handoverUntil: Moment?
+    /// Ranks of a group in its newest run's ring, where there are groups of near workers.
+    var groupSize: Int?
     /// Whether its newest run goes on from a broken one.
     var isResumed = false
     /// The workers of its newest run, also when that is over.

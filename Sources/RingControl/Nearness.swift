@@ -23,6 +23,17 @@ extension Coordinator {
         return groupSize(of: workers.map { "\($0.rack ?? "")\n\($0.machine)" })
     }
 
+    /// The same workers with `first` at rank 0, as indices. A ring is turned; where there are groups, they are, and so is the one of
+    /// the first, so that groups stay in one piece.
+    static func order(of workers: [WorkerRegistration], leading first: Int) -> [Int] {
+        let size = groupSize(of: workers) ?? workers.count
+        let start = first - first % size
+        return workers.indices.map { rank in
+            let group = (start + rank - rank % size) % workers.count
+            return group == start ? start + (first + rank) % size : group + rank % size
+        }
+    }
+
     private static func groupSize(of labels: [String]) -> Int? {
         guard let first = labels.first else { return nil }
         let size = labels.firstIndex { $0 != first } ?? labels.count

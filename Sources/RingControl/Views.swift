@@ -18,6 +18,8 @@ public struct JobView: Hashable, Sendable, Codable {
     public var tokens: Int
     /// Its workers by rank, while it has some.
     public var workers: [String]
+    /// Ranks of a group, where its ring is one of groups of near workers (`RingTour`).
+    public var groupSize: Int?
     /// How many workers it asked for; `nil` is as many as are idle.
     public var wantedWorkers: Int?
     /// Runs so far.
@@ -54,6 +56,7 @@ public struct JobView: Hashable, Sendable, Codable {
         priority = record.submission.priority
         tokens = record.submission.spec.tokens
         workers = job.places.map(\.name)
+        groupSize = job.places.isEmpty ? nil : job.groupSize
         wantedWorkers = record.submission.workers
         attempt = record.attempt
         retries = record.submission.retries

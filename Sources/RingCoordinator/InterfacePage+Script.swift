@@ -198,6 +198,13 @@ extension InterfacePage {
         const spot = (angle, radius) => [280 + radius * Math.sin(angle), 200 - radius * Math.cos(angle)];
         const ringRadius = 132;
 
+        // Whose shard a rank attends to: ranks go round their own group of near workers first, then round the group before it.
+        const shardOf = (job, rank, step) => {
+          const total = job.workers.length, n = job.group_size || total, groups = total / n;
+          const group = (Math.floor(rank / n) - Math.floor(step / n) % groups + groups) % groups;
+          return group * n + (rank % n - step % n + n) % n;
+        };
+
         // One hop: an arc to the next rank with a head on its end.
         const drawHop = (picture, from, to, gap, isNow) => {
           const [x1, y1] = spot(from + gap, ringRadius), [x2, y2] = spot(to - gap, ringRadius);
@@ -226,7 +233,7 @@ extension InterfacePage {
             group.append(svg("text", { x: lx, y: ly + shift, class: "label" + side }, cut(name, 13)));
             const holds = p && total > 1 && (p.phase === "prefill" || p.phase === "attend");
             if (holds) group.append(svg("text", { x: lx, y: ly + shift + 15, class: "small" + side },
-              "has shard " + ((rank - p.step % total + total) % total)));
+              "has shard " + shardOf(job, rank, p.step)));
           }
           picture.append(group);
         };
@@ -254,7 +261,14 @@ extension InterfacePage {
           picture.dataset.state = state;
           picture.replaceChildren();
           const gap = (size + 7) / ringRadius;
-          if (total > 1) for (let rank = 0; rank < total; rank++) drawHop(picture, rank * turn, (rank + 1) * turn, Math.min(gap, turn / 3), moves);
+          const members = job.group_size || total, inGroups = members < total;
+          if (total > 1) for (let rank = 0; rank < total; rank++) {
+            drawHop(picture, rank * turn, (rank + 1) * turn, Math.min(gap, turn / 3), moves && !(inGroups && (rank + 1) % members === 0));
+          }
+          if (inGroups) for (let last = members - 1; last < total; last += members) {
+            const [x1, y1] = spot(last * turn, ringRadius - size - 4), [x2, y2] = spot((last - members + 1) * turn, ringRadius - size - 4);
+            picture.append(svg("path", { class: "hop" + (moves ? " now" : ""), d: `M${x1} ${y1}Q280 200 ${x2} ${y2}` }));
+          }
           if (p && p.phase === "decode") for (let rank = 1; rank < total; rank++) {
             const [x1, y1] = spot(rank * turn, ringRadius - size - 4), [x2, y2] = spot(0, ringRadius - size - 4);
             picture.append(svg("path", { class: "hop now", d: `M${x1} ${y1}Q280 200 ${x2} ${y2}` }));
@@ -267,7 +281,9 @@ extension InterfacePage {
           if (job.rate !== undefined) lines.push(rateText(job.rate).replace("/s", " tokens/s"));
           lines.filter(line => line).forEach((line, place) => picture.append(svg("text", {
             class: place ? "small halo" : "big halo", x: 280, y: 190 + 20 * place }, line)));
-          put($("ring-note"), moves ? "Keys and values go to the next rank at each hop; each rank attends to the shard it has."
+          put($("ring-note"), moves && inGroups
+            ? "Keys and values go round each group of " + members + " near workers, and from group to group once a round."
+            : moves ? "Keys and values go to the next rank at each hop; each rank attends to the shard it has."
             : p && p.phase === "decode" ? "Rank 0 leads: each rank attends over what it holds, rank 0 merges."
             : "Each rank loads its part and connects to its neighbours.");
         };

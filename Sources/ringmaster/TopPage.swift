@@ -63,13 +63,21 @@ struct TopPage {
         let names = job.workers.map(printable)
         let hop = min(max(progress.step, 0), names.count - 1)
         let world = WorldSize(names.count)
+        let tour = job.groupSize.flatMap { RingTour(world, groupSize: $0) } ?? RingTour(world)
         let moves = names.indices.map { rank in
-            let owner = world.kvOwner(for: Rank(rank), atStep: hop).index
+            let owner = tour.kvOwner(for: Rank(rank), atStep: hop).index
             return owner == rank ? "\(names[rank]): its own keys" : "\(names[rank]): keys of \(names[owner])"
         }
         return [
-            "ring  " + (names + [names[0]]).joined(separator: " -> "), "hop \(hop + 1) of \(names.count)  " + moves.joined(separator: ", "),
+            Self.course(names, tour), "hop \(hop + 1) of \(names.count)  " + moves.joined(separator: ", "),
         ]
+    }
+
+    /// Which way keys and values go: round one ring, or round each group and from group to group.
+    private static func course(_ names: [String], _ tour: RingTour) -> String {
+        guard tour.isGrouped else { return "ring  " + (names + [names[0]]).joined(separator: " -> ") }
+        let groups = stride(from: 0, to: names.count, by: tour.groupSize).map { names[$0..<$0 + tour.groupSize].joined(separator: " -> ") }
+        return "groups  " + (groups + [groups[0]]).map { "(\($0))" }.joined(separator: " => ")
     }
 
     private func rate(of job: JobView) -> Double? {

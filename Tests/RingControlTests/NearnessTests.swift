@@ -73,6 +73,36 @@ struct NearnessTests {
         #expect(plan.tour.groupSize == 2 && plan.tokens(of: Rank(0)) > 2 * plan.tokens(of: Rank(1)))
     }
 
+    @Test("a run that goes on from a broken one keeps its groups, whichever worker leads it", arguments: ["a2", "b2", "a3"])
+    func goesOn(leader: String) throws {
+        var play = Play()
+        // Two of each machine do it; a3 and b3 stand by.
+        for name in ["a1", "a2", "b1", "b2"] { play.join(name, machine: String(name.prefix(1))) }
+        play.submit(generateSpec(), workers: 4, retries: 1)
+        play.tell(.promptStored(JobNumber(1)), "prompt is stored")
+        let (broken, next) = (Run(JobNumber(1), Epoch(1)), ["a2", "a3", "b1", "b2"])
+        for name in ["a1", "a2", "b1", "b2"] { play.report(name, .ready(broken)) }
+        for name in ["a3", "b3"] { play.join(name, machine: String(name.prefix(1))) }
+        play.lose("a1", "was killed by SIGKILL", at: 1)
+        // Quarters of the prompt; the last is held by the leader, or by nobody where it is new.
+        for name in ["a2", "b1", "b2"] {
+            let start = name == leader ? 75 : ["a2": 0, "b1": 25, "b2": 50][name] ?? 0
+            play.report(name, .kept(broken, [Share(start: start, length: 25, layers: 2)]), at: 1)
+            play.report(name, .stopped(broken), at: 1)
+        }
+        var parts: [Assignment] = []
+        for case .send(.prepare(let part), _) in play.directives { parts.append(part) }
+        parts.sort { $0.rank < $1.rank }
+        try #require(parts.count == 4 && parts.allSatisfy { $0.resumes == broken }, "\(play.transcript)")
+        let names = names(parts)
+        #expect(names.sorted() == next && parts.allSatisfy { $0.groupSize == 2 }, "\(names)")
+        #expect(names[0].prefix(1) == names[1].prefix(1) && names[2].prefix(1) == names[3].prefix(1), "\(names)")
+        let plan = try parts[0].plan()
+        #expect(plan.owner(of: 99) == Rank(0) && plan.tour == RingTour(WorldSize(4), groupSize: 2))
+        if next.contains(leader) && leader != "a3" { #expect(names[0] == leader) }
+        #expect(try #require(play.machine.jobView(JobNumber(1))).groupSize == 2)
+    }
+
     @Test("groups that do not make up the world, as only a broken coordinator says, are refused")
     func hostile() throws {
         var part = try #require(placed((0..<4).map { Joining(name: "w\($0)", machine: "m", rack: nil) }).first)

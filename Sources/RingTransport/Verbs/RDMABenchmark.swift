@@ -31,8 +31,8 @@ public enum RDMABenchmark {
         var failure: TransportError?
         for _ in 0..<rounds {
             let start = MonotonicClock.now()
-            guard here.send(), here.await(stop) else {
-                failure = .timedOut(nil, seconds: LaneEnd.patience)
+            guard here.send(stop), here.await(stop) else {
+                failure = .timedOut(nil, seconds: Patience.seconds)
                 break
             }
             times.append(MonotonicClock.now().seconds(since: start) / 2)
@@ -49,11 +49,24 @@ private final class Stop: Sendable {
     let flag = Atomic<Bool>(false)
 }
 
+/// How long one end waits for the other. The clock is asked once in 1,024 turns: asking costs more than a turn does.
+private struct Patience {
+    static let seconds = 10.0
+    private let start = MonotonicClock.now()
+    private var turns = 0
+
+    /// Counts a turn; whether the time is over or the other end has given up.
+    mutating func isOver(_ stop: borrowing Stop) -> Bool {
+        turns += 1
+        guard turns % 1024 == 0 else { return false }
+        return MonotonicClock.now().seconds(since: start) > Self.seconds || stop.flag.load(ordering: .relaxed)
+    }
+}
+
 /// One end of the measurement.
 ///
 /// Unchecked because one thread at a time uses it: the caller until the other thread starts and after it has ended.
 @safe private final class LaneEnd: @unchecked Sendable {
-    static let patience = 10.0
     private let lane: VerbsLane
     private let header: UnsafeMutablePointer<UInt8>
 
@@ -80,32 +93,32 @@ private final class Stop: Sendable {
         do throws(VerbsOffer.Failure) { return try VerbsOffer(decoding: offer.bytes) } catch { throw .system(error.description) }
     }
 
-    /// Sends a frame; false when the lane has failed.
-    func send() -> Bool {
-        while !lane.canPost && lane.failure == nil { lane.poll() }
+    /// Sends a frame; false when the lane fails or the time is over.
+    func send(_ stop: borrowing Stop) -> Bool {
+        var wait = Patience()
+        while !lane.canPost {
+            lane.poll()
+            if lane.failure != nil || wait.isOver(stop) { return false }
+        }
         unsafe lane.post(UnsafePointer(header))
         return lane.failure == nil
     }
 
     /// Waits for a frame; false when the lane fails or the time is over.
     func await(_ stop: borrowing Stop) -> Bool {
-        let start = MonotonicClock.now()
-        var turns = 0
+        var wait = Patience()
         while true {
             lane.poll()
             if let frame = lane.nextArrived() {
                 lane.giveBack(frame)
                 return true
             }
-            turns += 1
-            if lane.failure != nil { return false }
-            if turns % 1024 == 0 && MonotonicClock.now().seconds(since: start) > Self.patience { return false }
-            if turns % 1024 == 0 && stop.flag.load(ordering: .relaxed) { return false }
+            if lane.failure != nil || wait.isOver(stop) { return false }
         }
     }
 
     /// Sends back whatever comes.
     func answer(_ rounds: Int, _ stop: borrowing Stop) {
-        for _ in 0..<rounds where !await(stop) || !send() { return }
+        for _ in 0..<rounds where !await(stop) || !send(stop) { return }
     }
 }
