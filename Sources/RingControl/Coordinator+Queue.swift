@@ -75,7 +75,7 @@ extension Coordinator {
             if isBetweenRuns(jobs[index]) { continue }
             let free = idle.filter { mayServe(members[$0], jobs[index]) && !promised.contains(members[$0].id) }
             let candidates = ofOneSet(free, for: jobs[index])
-            let wanted = wantedWorkers(jobs[index]) ?? min(candidates.count, Limits.ranks)
+            let wanted = wantedWorkers(jobs[index]) ?? min(candidates.count, jobs[index].submission.spec.workersMax)
             if wanted > 0 && candidates.count >= wanted { return (index, choose(wanted, of: candidates, for: jobs[index])) }
             // Smaller jobs go first only for so long, and only past one that can start at all.
             let canStart = members.count(where: \.isLasting) >= wanted
@@ -172,17 +172,25 @@ extension Coordinator {
         }
     }
 
+    /// Who owns what; a job without tokens, which only measures, has no plan.
+    private func plan(of spec: JobSpec, over workers: [WorkerRegistration], threads: [Int], sharing: [Int]) -> ShardPlan? {
+        guard spec.tokens > 0 else { return nil }
+        let speeds = Self.speeds(of: workers, threads: threads, sharing: sharing, spec)
+        // Only a mask that was refused has no plan, and a job that was refused never comes here.
+        return try? spec.plan(over: WorldSize(workers.count), speeds: speeds)
+    }
+
     private func assignments(of job: Job, on chosen: [Int], inheriting inheritance: Inherited?) -> [Assignment] {
         let registrations = chosen.map { members[$0].newestRegistration }
         let peers = registrations.map { Peer(host: $0.dataHost, port: $0.dataPort, worker: $0.name) }
         let spec = job.specOfNextRun.settled(for: registrations)
         let machines = registrations.map { rank in registrations.indices.filter { registrations[$0].sharesCores(with: rank) } }
         let threads = zip(registrations, machines).map { job.threads(of: $0, sharing: $1.count) }
-        let speeds = Self.speeds(of: registrations, threads: threads, sharing: machines.map(\.count), spec)
-        // Only a mask that was refused has no plan, and a job that was refused never comes here.
-        let plan = try? spec.plan(over: WorldSize(chosen.count), speeds: speeds)
+        let plan = plan(of: spec, over: registrations, threads: threads, sharing: machines.map(\.count))
+        let link = links.slowest(round: registrations.map(\.name), groupSize: job.groupSize)
         let scheduled = Self.scheduled(
-            spec, under: plan, of: registrations, threads: threads, linkBytesPerSecond: policy.linkBytesPerSecond)
+            spec, under: plan, of: registrations, threads: threads,
+            linkBytesPerSecond: policy.linkBytesPerSecond ?? link?.bytesPerSecond, linkSeconds: link?.seconds)
         return registrations.indices.map { rank in
             let neighbours = machines[rank]
             var assignment = Assignment(

@@ -32,10 +32,12 @@ extension Coordinator {
             if jobs[index].places[rank].summary == nil { count(summary.ringSteps ?? []) }
             jobs[index].places[rank].summary = summary
             if let locality = summary.locality, let place = place(of: worker) { members[place].locality = locality }
-            let summaries = jobs[index].places.compactMap(\.summary)
-            guard summaries.count == jobs[index].places.count else { return }
+            let told = jobs[index].places.compactMap(\.summary)
+            guard told.count == jobs[index].places.count else { return }
+            let summaries = believed(told, of: jobs[index])
             jobs[index].record.summaries = summaries
             learnSpeeds(index, summaries)
+            links.note(summaries)
             settle(index, as: .succeeded, .succeeded(summaries), reason: "", now, &directives)
         case .failed(_, let code, let message, let lostRank):
             suspect(index, rank: rank, code, message, lostRank: lostRank, now, &directives)

@@ -93,6 +93,8 @@ public struct Coordinator: Sendable {
     var isDraining = false
     var isStopping = false
     var totals = ClusterTotals()
+    /// What was measured of links between workers.
+    var links = LinkTable()
     /// How often a member has been suspected; a simulation knows which of them lived.
     package internal(set) var suspicions = 0
     var reserved: Reservation
@@ -114,6 +116,7 @@ public struct Coordinator: Sendable {
             var job = Job(stored.record, now: stored.record.submittedAt)
             (job.events, job.tokensGenerated) = (stored.events, stored.tokensGenerated)
             jobs.append(job)
+            links.note(stored.record.summaries)
         }
     }
 

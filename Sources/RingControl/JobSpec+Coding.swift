@@ -29,14 +29,15 @@ extension AttendSpec.Input: Codable {
 }
 
 extension JobSpec: Codable {
-    private enum Key: String, CodingKey { case kind, generate, attend }
+    private enum Key: String, CodingKey { case kind, generate, attend, measure }
 
-    /// `{"kind":"generate","generate":{...}}` or `{"kind":"attend","attend":{...}}`.
+    /// `{"kind":"generate","generate":{...}}` and likewise for the other kinds.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
         switch try fields.decode(String.self, forKey: .kind) {
         case "generate": self = .generate(try fields.decode(GenerateSpec.self, forKey: .generate))
         case "attend": self = .attend(try fields.decode(AttendSpec.self, forKey: .attend))
+        case "measure": self = .measure(try fields.decodeIfPresent(MeasureSpec.self, forKey: .measure) ?? MeasureSpec())
         case let other:
             throw DecodingError.dataCorruptedError(forKey: .kind, in: fields, debugDescription: "unknown job kind \(other)")
         }
@@ -49,6 +50,7 @@ extension JobSpec: Codable {
         switch self {
         case .generate(let spec): try fields.encode(spec, forKey: .generate)
         case .attend(let spec): try fields.encode(spec, forKey: .attend)
+        case .measure(let spec): try fields.encode(spec, forKey: .measure)
         }
     }
 }

@@ -174,12 +174,15 @@ public enum JobSpec: Hashable, Sendable {
     case generate(GenerateSpec)
     /// Compute attention.
     case attend(AttendSpec)
+    /// Measure links.
+    case measure(MeasureSpec)
 
     /// Tokens that are dealt to the ranks.
     public var tokens: Int {
         switch self {
         case .generate(let spec): spec.promptTokenCount
         case .attend(let spec): spec.shape.tokens
+        case .measure: 0
         }
     }
 
@@ -194,14 +197,16 @@ public enum JobSpec: Hashable, Sendable {
         switch self {
         case .generate: .zigzag
         case .attend(let spec): spec.causal ? .zigzag : .contiguous
+        case .measure: .contiguous
         }
     }
 
-    /// `generate` or `attend`.
+    /// `generate`, `attend` or `measure`.
     public var kind: String {
         switch self {
         case .generate: "generate"
         case .attend: "attend"
+        case .measure: "measure"
         }
     }
 }

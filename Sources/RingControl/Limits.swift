@@ -11,7 +11,7 @@ public enum ControlLimits {
     /// Most tokens one job may generate: each is kept as an event until the job is forgotten.
     public static let tokensGenerated = 1 << 20
     /// What a coordinator takes for granted when it weighs schedules: GFLOP/s of a thread that was not measured, a link of 10 Gb/s and its
-    /// delay, and the speed at which partials are merged. Its workers do not measure their links; an operator who knows them says so (`coordinator --link-gbits`).
+    /// delay, and the speed at which partials are merged. For workers whose links nobody measured (`bench links`) or described (`coordinator --link-gbits`).
     static let speedAssumed = 100.0, linkBytesPerSecondAssumed = 1.25e9, linkSecondsAssumed = 1e-4, mergeBytesPerSecondAssumed = 4e9
     /// Most row ranges or row numbers in one specification.
     public static let rowRanges = 1 << 16
@@ -56,6 +56,16 @@ public enum ControlLimits {
     public static let stepFigures = 4096
     /// Most bytes or operations that one entry of ring steps is taken for.
     public static let stepCount = 1 << 50
+    /// Most bytes of a message by which links are measured: each rank holds twice as many as it has under way.
+    public static let measuredMessageBytes = 64 << 20
+    /// Most messages under way each way between two ranks that measure their link.
+    public static let measuredMessages = 64
+    /// Most bytes of all those together.
+    public static let measuredBytes = 1 << 30
+    /// Most workers of a job that measures links: each tells of its link to each other, and all of it is one line of the job's end.
+    public static let measuredWorkers = 64
+    /// Links of which figures are kept, some 100 bytes each.
+    static let linksKept = 65_536
     /// Most stop tokens in one specification.
     public static let stopTokens = 64
 }

@@ -48,6 +48,7 @@ extension JobSpec {
         switch self {
         case .generate: .causal
         case .attend(let spec): try spec.resolvedMask()
+        case .measure: .full
         }
     }
 

@@ -23,6 +23,7 @@ extension JobSpec {
         case .attend(let spec):
             if case .file(let path) = spec.input { paths.append(path) }
             if let path = spec.outputPath { paths.append(path) }
+        case .measure: break
         }
         for path in paths { if let objection = RelativePath.objection(to: path) { return objection } }
         return nil

@@ -24,9 +24,10 @@ extension AttendSpec {
 
 extension Coordinator {
     /// The job with the schedule that suits its ranks, where only some tokens have queries and nobody has chosen: with the speeds that the
-    /// workers have measured, over links as somebody said that they are, or else as they are assumed to be.
+    /// workers have measured, over links as somebody said that they are, as the workers have measured them, or else as they are assumed to be.
     static func scheduled(
-        _ spec: JobSpec, under plan: ShardPlan?, of workers: [WorkerRegistration], threads: [Int], linkBytesPerSecond: Double?
+        _ spec: JobSpec, under plan: ShardPlan?, of workers: [WorkerRegistration], threads: [Int], linkBytesPerSecond: Double?,
+        linkSeconds: Double? = nil
     ) -> JobSpec {
         guard case .attend(var attend) = spec, attend.schedule == nil, attend.queryRows != nil, let plan, plan.world.count > 1,
             let problem = try? attend.scheduleProblem(under: plan)
@@ -34,7 +35,8 @@ extension Coordinator {
         let speeds = zip(workers, threads).map { ($0.speed ?? ControlLimits.speedAssumed) * Double($1) * 1e9 }
         let figures = ScheduleFigures(
             flopsPerSecond: speeds.reduce(0, +) / Double(max(speeds.count, 1)),
-            bytesPerSecond: linkBytesPerSecond ?? ControlLimits.linkBytesPerSecondAssumed, latencySeconds: ControlLimits.linkSecondsAssumed,
+            bytesPerSecond: linkBytesPerSecond ?? ControlLimits.linkBytesPerSecondAssumed,
+            latencySeconds: linkSeconds ?? ControlLimits.linkSecondsAssumed,
             mergeBytesPerSecond: ControlLimits.mergeBytesPerSecondAssumed,
             threads: threads.min() ?? 1)
         attend.schedule = ScheduleChoice(for: problem, on: figures).chosen

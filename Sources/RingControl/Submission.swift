@@ -66,7 +66,12 @@ extension Submission {
     var objection: String? {
         if let workers, workers < 1 || workers > Limits.ranks { return "a job has 1 to \(Limits.ranks) workers, got \(workers)" }
         if let threads, threads < 1 || threads > 1024 { return "a worker has 1 to 1024 threads, got \(threads)" }
-        if spec.tokens < 1 || spec.tokens > Limits.tokens { return "a context has 1 to \(Limits.tokens) tokens, got \(spec.tokens)" }
+        if let workers, workers > spec.workersMax { return "a \(spec.kind) job has at most \(spec.workersMax) workers, got \(workers)" }
+        if case .measure(let spec) = spec {
+            if let objection = spec.objection { return objection }
+        } else if spec.tokens < 1 || spec.tokens > Limits.tokens {
+            return "a context has 1 to \(Limits.tokens) tokens, got \(spec.tokens)"
+        }
         if priority < -100 || priority > 100 { return "priority is -100 to 100, got \(priority)" }
         if retries < 0 || retries > ControlLimits.retries { return "retries is 0 to \(ControlLimits.retries), got \(retries)" }
         if let timeoutSeconds, !(timeoutSeconds > 0 && timeoutSeconds <= ControlLimits.timeoutSeconds) {
@@ -79,6 +84,7 @@ extension Submission {
         switch spec {
         case .generate(let spec): return spec.objection
         case .attend(let spec): return spec.objection
+        case .measure: return nil
         }
     }
 }

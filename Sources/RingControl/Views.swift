@@ -6,7 +6,7 @@ import RingCore
 public struct JobView: Hashable, Sendable, Codable {
     /// Its number.
     public var id: JobNumber
-    /// `generate` or `attend`.
+    /// `generate`, `attend` or `measure`.
     public var kind: String
     /// Where it stands.
     public var state: JobPhase

@@ -232,6 +232,8 @@ public struct WorkerSummary: Hashable, Sendable, Codable {
     public var ringSteps: [RingStepFigures]?
     /// Where its memory lay when it was done; `nil` if it is bound to no node, or cannot tell.
     public var locality: MemoryLocality?
+    /// Its links to every other rank, by rank, of a job that measures them.
+    public var links: [LinkFigures]?
 
     /// The figures of `rank`, all zero.
     public init(rank: Int) { self.rank = rank }

@@ -25,7 +25,7 @@ enum IntegerModel {
     static func layers(of spec: JobSpec) -> Int {
         switch spec {
         case .generate(let spec): 1 + Int(spec.seed % 3)
-        case .attend: 1
+        case .attend, .measure: 1
         }
     }
 

@@ -80,6 +80,8 @@ public struct EngineExecutor: JobExecutor {
                     .run(prompt)
             case .attend(let spec):
                 return try AttendExecution(assignment: assignment, spec: spec, context: context, cpus: cpus, home: home).run()
+            case .measure(let spec):
+                return try MeasureExecution(assignment: assignment, spec: spec, context: context).run()
             }
         } catch {
             // A cancelled job breaks connections all over the ring; what broke first is of no interest.

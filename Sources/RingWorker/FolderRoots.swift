@@ -31,6 +31,7 @@ public struct FolderRoots: Hashable, Sendable {
             if case .file(let path) = spec.input { spec.input = .file(path: try resolve(path, under: data, "data")) }
             if let path = spec.outputPath { spec.outputPath = try resolve(path, under: data, "data") }
             return .attend(spec)
+        case .measure: return spec
         }
     }
 

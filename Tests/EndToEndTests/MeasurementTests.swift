@@ -26,6 +26,24 @@ extension EndToEnd {
             #expect(ranks.map { $0["tokens"] as? Int ?? 0 }.allSatisfy { (900...1100).contains($0) })
         }
 
+        @Test("every link between three workers is measured, and people and programs are told the same")
+        func links() async throws {
+            let outcome = try await Binary.run([
+                "bench", "links", "--here", "--workers", "3", "--message-bytes", "256KiB", "--messages", "4", "--json",
+            ])
+            #expect(outcome.code == 0, "\(outcome.err)")
+            let links = outcome.json["links"] as? [[String: Any]] ?? []
+            let ends = links.map { "\($0["from"] as? String ?? "") \($0["to"] as? String ?? "")" }
+            #expect(Set(ends).count == 6 && links.allSatisfy { $0["transport"] as? String == "shared-memory" }, "\(outcome.out)")
+            #expect(
+                links.allSatisfy { ($0["bytes_per_second"] as? Double ?? 0) > 1e6 && ($0["round_trip_seconds"] as? Double ?? 0) > 1e-7 })
+            let told = try await Binary.run([
+                "bench", "links", "--here", "--workers", "2", "--transport", "tcp", "--message-bytes", "64KiB",
+            ])
+            #expect(told.code == 0 && told.out.hasPrefix("slowest link: ") && told.out.contains(" over tcp"), "\(told.out) \(told.err)")
+            #expect(told.out.contains("worker-0") && told.out.contains("worker-1"), "\(told.out)")
+        }
+
         @Test("more sampled queries than tokens are all of them, and one is the last")
         func sampleEdges() async throws {
             for (tokens, sampled, wanted) in [(5, 100, 5), (100, 1, 1), (2, 2, 2)] {

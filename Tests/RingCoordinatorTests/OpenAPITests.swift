@@ -41,6 +41,7 @@ struct OpenAPITests {
         Described(DiskFacts.self, "DiskFacts"), Described(RDMAFacts.self, "RDMAFacts"),
         Described(UnreachablePeer.self, "UnreachablePeer"), Described(FactsAnswer.self, "FactsAnswer"),
         Described(Assignment.self, "Assignment"), Described(Share.self, "Share"), Described(Run.self, "Run"),
+        Described(MeasureSpec.self, "MeasureSpec"), Described(LinkFigures.self, "LinkFigures"),
     ]
     private static let sums = [
         Described(JobSpec.self, "JobSpec"), Described(AttendSpec.Input.self, "AttendInput"), Described(JobNews.self, "JobEvent"),
