@@ -55,10 +55,11 @@ let package = Package(
         .systemLibrary(name: "CVerbs", providers: [.apt(["libibverbs-dev"])]),
         // 1: values.
         .target(name: "RingCore", swiftSettings: swift),
+        .target(name: "RingPlacement", dependencies: ["RingCore"], swiftSettings: swift),
         .target(name: "RingTelemetry", dependencies: ["RingCore", logging], swiftSettings: swift),
         // 2: one concern each.
         .target(name: "RingControl", dependencies: ["RingCore"], swiftSettings: swift),
-        .target(name: "RingFormats", dependencies: ["RingCore", yams], swiftSettings: swift),
+        .target(name: "RingFormats", dependencies: ["RingCore", "RingPlacement", yams], swiftSettings: swift),
         .target(name: "RingKernels", dependencies: ["CRingKernels", "COneDNN", "RingCore"], swiftSettings: swift),
         .target(name: "RingTransport", dependencies: ["COpenSSL", "CRingSystem", "CVerbs", "RingCore", crypto], swiftSettings: swift),
         // 3 and 4: where and what is computed.
@@ -91,14 +92,15 @@ let package = Package(
             name: "ringmaster",
             dependencies: [
                 "RingClient", "RingControl", "RingCoordinator", "RingCore", "RingEngine", "RingFormats", "RingKernels", "RingModels",
-                "RingSimulator", "RingTelemetry", "RingTransport", "RingWorker", arguments, logging, nioSSL, crypto, x509,
+                "RingPlacement", "RingSimulator", "RingTelemetry", "RingTransport", "RingWorker", arguments, logging, nioSSL, crypto, x509,
             ],
             swiftSettings: swift
         ),
         // Tests mirror Sources; the last three look at the seam, at the house and at the whole.
         .testTarget(name: "RingCoreTests", dependencies: ["RingCore"], swiftSettings: swift),
+        .testTarget(name: "RingPlacementTests", dependencies: ["RingCore", "RingPlacement"], swiftSettings: swift),
         .testTarget(name: "RingControlTests", dependencies: ["RingControl", "RingCore"], swiftSettings: swift),
-        .testTarget(name: "RingFormatsTests", dependencies: ["RingFormats", yams], swiftSettings: swift),
+        .testTarget(name: "RingFormatsTests", dependencies: ["RingFormats", "RingPlacement", yams], swiftSettings: swift),
         .testTarget(
             name: "RingEngineTests", dependencies: ["RingCore", "RingEngine", "RingKernels", "RingTransport"], swiftSettings: swift
         ),

@@ -1,6 +1,8 @@
 // The configuration of a cluster: a short YAML file, decoded strictly. An unknown key is an error with its place and the nearest known
 // key, because a misspelt key that is ignored is a setting that silently does not hold.
 
+import RingPlacement
+
 /// A host and a TCP port.
 public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     /// A name or an IP address without brackets.
@@ -90,6 +92,8 @@ public struct ClusterConfig: Hashable, Sendable {
     public var dataPlane = DataPlane()
     /// What the coordinator writes to its log.
     public var log = Log()
+    /// The machines, for planning; nothing that runs reads them.
+    public var machines: ClusterShape?
 
     /// The configuration that an empty file would mean.
     public init() {}
@@ -104,7 +108,7 @@ public struct ClusterConfig: Hashable, Sendable {
     /// Decodes a document; `file` names it in errors.
     public init(parsing yaml: String, file: String) throws(FormatError) {
         let root = try YAMLFields(parsing: yaml, file: file)
-        try root.allow(["schema_version", "coordinator", "workers", "data_plane", "log"])
+        try root.allow(["schema_version", "coordinator", "workers", "data_plane", "log", "machines", "racks"])
         guard let version = try root.integer("schema_version", in: 0...Int.max) else {
             throw root.failure("the key 'schema_version' is missing: add 'schema_version: 1'", at: nil)
         }
@@ -132,5 +136,6 @@ public struct ClusterConfig: Hashable, Sendable {
             log.format = try section.word("format", of: Log.formats)
             log.level = try section.word("level", of: Log.levels)
         }
+        machines = try Self.machines(root)
     }
 }

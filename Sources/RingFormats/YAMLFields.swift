@@ -66,6 +66,29 @@ struct YAMLFields {
         return try YAMLFields(file: file, node: value, mapping: mapping, name: key)
     }
 
+    /// The elements of a list of mappings; nil if the key is absent.
+    func sections(_ key: String) throws(FormatError) -> [YAMLFields]? {
+        guard let value = self[key] else { return nil }
+        guard case .sequence(let elements) = value else { throw failure("'\(key)' must be a list, each element after a '- '", at: value) }
+        var found: [YAMLFields] = []
+        for element in elements {
+            guard case .mapping(let mapping) = element else {
+                throw failure("each element of '\(key)' must be a mapping of keys to values", at: element)
+            }
+            found.append(try YAMLFields(file: file, node: element, mapping: mapping, name: key))
+        }
+        return found
+    }
+
+    /// A number of bytes with its unit: `768GiB`.
+    func bytes(_ key: String) throws(FormatError) -> Int? {
+        guard let value = self[key] else { return nil }
+        guard let text = value.scalar?.string, let count = try? ByteCount(parsing: text).value else {
+            throw failure("'\(key)' must be a number of bytes such as 768GiB or 2TB", at: value)
+        }
+        return count
+    }
+
     func integer(_ key: String, in range: ClosedRange<Int>) throws(FormatError) -> Int? {
         guard let value = self[key] else { return nil }
         guard value.tag == Tag(.int), let number = value.int, range.contains(number) else {

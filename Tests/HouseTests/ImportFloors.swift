@@ -38,7 +38,8 @@ private enum Floors {
         // swift-log is an interface; who may log is said by who may import it.
         "RingTelemetry": Floor(["RingCore"], outside: system.union(foundation).union(["Logging"])),
         "RingControl": Floor(["RingCore", "RingPlacement"]),
-        "RingFormats": Floor(["RingCore"], outside: system.union(foundation).union(["Yams"])),
+        // Files become values: of the ring, and of machines, models and loads.
+        "RingFormats": Floor(["RingCore", "RingPlacement"], outside: system.union(foundation).union(["Yams"])),
         "RingKernels": Floor(["RingCore", "CRingKernels", "COneDNN"], outside: system),
         "RingTransport": Floor(["RingCore", "COpenSSL", "CRingSystem", "CVerbs", "CNuma"], outside: system.union(["Crypto"])),
         "RingEngine": Floor(["RingCore", "RingKernels", "RingTransport", "RingTelemetry"], outside: system),

@@ -44,7 +44,7 @@ struct ClusterConfigTests {
                 "schema_version: 1\nworkers:\n  treads: 2\n",
                 "line 3, column 3: the key 'treads' is not known in 'workers': did you mean 'threads'?"
             ),
-            ("schema_version: 1\nxyzzy: 2\n", "known keys are schema_version, coordinator, workers, data_plane, log"),
+            ("schema_version: 1\nxyzzy: 2\n", "known keys are schema_version, coordinator, workers, data_plane, log, machines, racks"),
             ("schema_version: 2\n", "line 1, column 17: schema_version 2 is not known"),
             ("schema_version: one\n", "'schema_version' must be a whole number"), ("schema_version: \"1\"\n", "must be a whole number"),
             ("workers:\n  count: 1\n", "'schema_version' is missing"), ("schema_version: 1\nworkers:\n  count: 0\n", "from 1 to 65536"),
