@@ -65,7 +65,7 @@ let package = Package(
         // 3 and 4: where and what is computed.
         .target(name: "RingEngine", dependencies: ["RingCore", "RingKernels", "RingTransport"], swiftSettings: swift),
         .target(name: "RingModels", dependencies: ["RingCore", "RingEngine", "RingFormats", "RingKernels"], swiftSettings: swift),
-        .target(name: "RingSimulator", dependencies: ["RingControl", "RingCore"], swiftSettings: swift),
+        .target(name: "RingSimulator", dependencies: ["RingControl", "RingCore", "RingPlacement"], swiftSettings: swift),
         // 5: shells, and the client that the worker and the command line share.
         .target(
             name: "RingClient", dependencies: ["RingControl", "RingCore", httpClient, nioCore, nioPosix, nioSSL], swiftSettings: swift
@@ -118,7 +118,7 @@ let package = Package(
             swiftSettings: swift
         ),
         .testTarget(name: "RingTelemetryTests", dependencies: ["RingCore", "RingTelemetry", logging], swiftSettings: swift),
-        .testTarget(name: "RingSimulatorTests", dependencies: ["RingControl", "RingCore", "RingSimulator"], swiftSettings: swift),
+        .testTarget(name: "RingSimulatorTests", dependencies: ["RingControl", "RingCore", "RingPlacement", "RingSimulator"], swiftSettings: swift),
         .testTarget(name: "RingTransportTests", dependencies: ["RingCore", "RingTransport", "CRingSystem"], swiftSettings: swift),
         .testTarget(name: "TransportConformanceTests", dependencies: ["RingCore", "RingTransport"], swiftSettings: swift),
         .testTarget(name: "HouseTests", swiftSettings: swift),

@@ -12,7 +12,8 @@ struct SimulateCommand: ParsableCommand {
         discussion: """
             Runs the coordinator's and the workers' own state machines and ring passes under virtual time. A seed decides \
             everything: a failure prints the command that plays it again. See Docs/SIMULATOR.md.
-            """)
+            """,
+        subcommands: [SimulatePlacement.self])
 
     @Option(help: ArgumentHelp("The seed, or the first of them.", valueName: "s"))
     var seed: UInt64 = 1
