@@ -4,7 +4,7 @@
 // Repair adds and drops copies in between (Repair.swift).
 
 /// The tokens on every copy of a layer.
-struct ShareFlow {
+package struct ShareFlow {
     let hosts: HostTable
     private(set) var experts: [Int32]
     /// Tokens of each slot's copy.
@@ -12,7 +12,7 @@ struct ShareFlow {
     /// Load of each host in tokens, not yet divided by its speed.
     private(set) var loads: [Double]
     /// The level that hosts are brought down to.
-    private(set) var level: Double
+    package private(set) var level: Double
     let demand: [Double]
     /// The copies of an expert: first slot, next slot; -1 ends the list.
     private(set) var firstSlot: [Int32]
@@ -29,7 +29,7 @@ struct ShareFlow {
     private var turn: UInt32 = 0
 
     /// The shares of `row` under other loads. Experts of which no share is known start on their first copy.
-    init(_ row: LayerPlan, _ demand: [Double], on hosts: HostTable) {
+    package init(_ row: LayerPlan, _ demand: [Double], on hosts: HostTable) {
         self.hosts = hosts
         self.demand = demand
         experts = row.experts
@@ -66,7 +66,7 @@ struct ShareFlow {
     var tiny: Double { level * PlacementLimits.tolerance }
 
     /// Brings every host down to the least level that the copies allow, from the present level upwards.
-    mutating func settle() {
+    package mutating func settle() {
         for host in 0..<hosts.count {
             while room(host) < -tiny * hosts.speeds[host] {
                 if push(from: host) { continue }
