@@ -104,8 +104,8 @@ struct LayerPlanner {
         let all = pieces
         grouping.divide(all.map(\.load), over: order, of: hosts, level: bound)
         for group in grouping.groups {
-            let ratio = { (host: Int) in Double(hosts.slots[host] - 1) / hosts.speeds[host] }
-            let members = group.hosts.sorted { ratio($0) < ratio($1) || (ratio($0) == ratio($1) && $0 < $1) }
+            let ranks = hosts.wrapRanks
+            let members = group.hosts.sorted { ranks[$0] < ranks[$1] }
             let experts = group.members.sorted().map { all[$0] }
             if !wrap.pack(experts[...], on: members[...], of: hosts, level: group.level, into: &row) {
                 clear(members, &row)

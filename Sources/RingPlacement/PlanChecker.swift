@@ -91,8 +91,23 @@ private func faultsOfCertificate(
     if certificate.active == .mean, !isClose(certificate.lowerBound, mean) {
         found.append("layer \(layer): the certificate says that the mean decides, and has another bound")
     }
+    if certificate.active == .slots, !isClose(certificate.lowerBound, slotBound(plan, demand)) {
+        found.append("layer \(layer): few slots do not make the bound \(certificate.lowerBound)")
+    }
     if certificate.active == .largestCopy { found += faultsOfBound(layer, plan, demand, certificate.lowerBound) }
     return found
+}
+
+/// The load that hosts with few slots for their speed leave to the others, at its worst.
+private func slotBound(_ plan: PlacementPlan, _ demand: [Double]) -> Double {
+    let sorted = plan.hosts.sorted { Double($0.slots) * $1.speed < Double($1.slots) * $0.speed }
+    let loads = demand.sorted(by: >)
+    var worst = 0.0
+    for count in 1..<max(1, sorted.count) {
+        let slots = min(loads.count, sorted[..<count].reduce(0) { $0 + $1.slots })
+        worst = max(worst, loads[slots...].reduce(0, +) / sorted[count...].reduce(0) { $0 + $1.speed })
+    }
+    return worst
 }
 
 /// A bound by the largest copy holds if giving every expert enough copies to get below it takes more slots than there are.

@@ -14,6 +14,8 @@ package struct ShareFlow {
     /// The level that hosts are brought down to.
     package private(set) var level: Double
     let demand: [Double]
+    /// The failure domain of each host, where copies must stay in two of them; empty where they need not.
+    var domains: [Int] = []
     /// The copies of an expert: first slot, next slot; -1 ends the list.
     private(set) var firstSlot: [Int32]
     private(set) var nextSlot: [Int32]
@@ -147,6 +149,22 @@ package struct ShareFlow {
         while slot >= 0 {
             if Int(hostOf[Int(slot)]) == host { return true }
             slot = nextSlot[Int(slot)]
+        }
+        return false
+    }
+
+    /// Whether the copies of a slot's expert that are left without it lie in two domains, if that is asked for.
+    func maySpare(_ slot: Int) -> Bool {
+        guard !domains.isEmpty else { return true }
+        var known = -1
+        var other = firstSlot[Int(experts[slot])]
+        while other >= 0 {
+            if Int(other) != slot {
+                let domain = domains[Int(hostOf[Int(other)])]
+                if known >= 0, domain != known { return true }
+                known = domain
+            }
+            other = nextSlot[Int(other)]
         }
         return false
     }

@@ -14,16 +14,11 @@ struct TwoDomains {
     /// Throws `.impossible` where there are not two domains, or not two slots for every expert.
     init(_ hosts: HostTable, experts: Int) throws(PlacementError) {
         self.hosts = hosts
-        let byRack = hosts.shapes.contains { $0.rack != hosts.shapes[0].rack }
-        let names = hosts.shapes.map { byRack ? $0.rack : $0.node }
-        let known = names.sorted()
-        var distinct: [Int] = []
-        for name in known where distinct.last != name { distinct.append(name) }
-        guard distinct.count > 1 else {
+        domains = hosts.domains
+        domainCount = (domains.max() ?? 0) + 1
+        guard domainCount > 1 else {
             throw .impossible("copies in two failure domains need hosts on two nodes at least: say how many nodes there are")
         }
-        domains = names.map { name in distinct.firstIndex(of: name) ?? 0 }
-        domainCount = distinct.count
         guard hosts.totalSlots >= 2 * experts else {
             throw .impossible(
                 "two copies of each of \(experts) experts need \(2 * experts) slots a layer, there are \(hosts.totalSlots): add "

@@ -92,7 +92,7 @@ struct PlacementReport {
             let spare = row.experts.indices.count { row.experts[$0] >= 0 && row.shares[$0] == 0 }
             table.add([
                 "\(layer)", fixed(certificate.mean, 1), fixed(certificate.max, 1), fixed(certificate.lowerBound, 1),
-                certificate.active == .mean ? "the mean" : "the largest copy",
+                reason(certificate.active),
                 fixed(certificate.lowerBound > 0 ? 100 * (certificate.max / certificate.lowerBound - 1) : 0, 3), "\(busiest(layer))",
                 "\(filled)", "\(spare)",
             ])
@@ -103,6 +103,14 @@ struct PlacementReport {
             ? "there are \(cut) slots more than the \(placement.plan.experts + placement.plan.hosts.count - 1) with which uneven shares can be exact"
             : "\(-cut) slots are missing to the \(placement.plan.experts + placement.plan.hosts.count - 1) with which uneven shares are exact for any loads"
         return "\n" + table.text + "\n\n" + rule + "\n"
+    }
+
+    private func reason(_ bound: Certificate.Bound) -> String {
+        switch bound {
+        case .mean: "the mean"
+        case .largestCopy: "the largest copy"
+        case .slots: "few slots on fast hosts"
+        }
     }
 
     private func busiest(_ layer: Int) -> Int {
