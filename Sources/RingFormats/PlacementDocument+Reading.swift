@@ -46,7 +46,9 @@ extension PlacementDocument {
         for host in hosts.indices {
             guard let slots = lists[host].arrayValue, let parts = shares[host].arrayValue, slots.count == hosts[host].slots,
                 parts.count == slots.count
-            else { throw .malformed("\(place), host \(host): it has \(hosts[host].slots) slots, the lists have others: make the plan again") }
+            else {
+                throw .malformed("\(place), host \(host): it has \(hosts[host].slots) slots, the lists have others: make the plan again")
+            }
             let first = row.experts.count
             for (slot, part) in zip(slots, parts) {
                 guard let share = part.doubleValue, (0...1).contains(share) else {
@@ -58,7 +60,8 @@ extension PlacementDocument {
                     continue
                 }
                 guard let expert = slot.intValue, (0..<experts).contains(expert) else {
-                    throw .malformed("\(place), host \(host): a slot holds no expert from 0 to \(experts - 1) and no null: make the plan again")
+                    throw .malformed(
+                        "\(place), host \(host): a slot holds no expert from 0 to \(experts - 1) and no null: make the plan again")
                 }
                 guard !row.experts[first...].contains(Int32(expert)) else {
                     throw .malformed("\(place), host \(host): expert \(expert) is there twice: make the plan again")

@@ -1,5 +1,5 @@
-// plan.json: a placement of experts as a file. Docs/PLACEMENT.md describes the fields; the number of the schema changes with their meaning. The
-// same placement gives the same bytes: nothing in it depends on the clock or the machine.
+// plan.json: a placement of experts as a file. Docs/PLACEMENT.md describes the fields; the number of the schema changes with their meaning.
+// The same placement gives the same bytes: nothing in it depends on the clock or the machine.
 
 import RingPlacement
 
@@ -46,7 +46,9 @@ public struct PlacementDocument: Hashable, Sendable {
             try sink(",\n\"migration\": {\"rounds\": \(migration.rounds), \"rounds_min\": \(migration.roundsMin),\n")
             try writeList("transfers", migration.transfers.count, to: sink) { place in
                 let transfer = migration.transfers[place]
-                return "[\(transfer.round),\(transfer.layer),\(transfer.expert),\(transfer.source.map(String.init) ?? "null"),\(transfer.target)]"
+                return
+                    "[\(transfer.round),\(transfer.layer),\(transfer.expert),\(transfer.source.map(String.init) ?? "null"),"
+                    + "\(transfer.target)]"
             }
             try sink("}")
         }

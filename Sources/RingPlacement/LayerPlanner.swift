@@ -48,7 +48,9 @@ struct LayerPlanner {
         sort(demand)
         let mean = demand.reduce(0, +) / hosts.totalSpeed
         let usable = order.reduce(0) { $0 + hosts.speeds[$1] }
-        if demand.count - bodies <= 1, usable == hosts.totalSpeed, wrap.pack(pieces[...], on: order[...], of: hosts, level: mean, into: &row) {
+        if demand.count - bodies <= 1, usable == hosts.totalSpeed,
+            wrap.pack(pieces[...], on: order[...], of: hosts, level: mean, into: &row)
+        {
             finish(demand, &row)
             return
         }

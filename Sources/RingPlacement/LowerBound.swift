@@ -1,8 +1,8 @@
-// What no plan can undercut. Three terms: the mean, the largest copy, and slots. A copy of an expert that has c copies carries at least w/c of its
-// tokens on hosts of equal speed, w over the sum of the c greatest speeds in general, so the least possible maximum over all ways to give
-// out copies bounds every plan, however tokens are split. Giving each further copy to the expert whose bound is greatest is optimal. And any set of
-// hosts takes at most the load of as many of the hottest experts as it has slots, so the others carry the rest; sets are tried in the order of slots
-// per speed. With hosts alike that term is never above the mean.
+// What no plan can undercut. Three terms: the mean, the largest copy, and slots. A copy of an expert that has c copies carries at least w/c
+// of its tokens on hosts of equal speed, w over the sum of the c greatest speeds in general, so the least possible maximum over all ways to
+// give out copies bounds every plan, however tokens are split. Giving each further copy to the expert whose bound is greatest is optimal.
+// And any set of hosts takes at most the load of as many of the hottest experts as it has slots, so the others carry the rest; sets are
+// tried in the order of slots per speed. With hosts alike that term is never above the mean.
 
 package enum LowerBound {
     /// The bound of one layer and the term that decides it.

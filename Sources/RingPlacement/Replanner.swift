@@ -1,6 +1,7 @@
-// A plan for new loads that starts from an old one. Three ways: keep the copies and split anew, which moves nothing; repair, which adds a few
-// copies until no host is above a level a little over the least possible; or plan anew and give each host the bundle that it already holds
-// most of. The loads of a repair are one level for all layers relative to each layer's bound, found by bisection when moves are limited.
+// A plan for new loads that starts from an old one. Three ways: keep the copies and split anew, which moves nothing; repair, which adds a
+// few copies until no host is above a level a little over the least possible; or plan anew and give each host the bundle that it already
+// holds most of. The loads of a repair are one level for all layers relative to each layer's bound, found by bisection when moves are
+// limited.
 
 /// How the planner chose, for explanations.
 public struct ReplanChoice: Hashable, Sendable {

@@ -1,7 +1,7 @@
-// Shares on copies that exist, for any plan: the least level t such that every host's load is at most t times its speed. Tokens are pushed from
-// hosts above t along chains of experts with several copies to hosts below it. Where no chain leads out, the hosts reached can give their
-// load to nobody else, so their mean is a bound, and t rises to it. Each rise is a bound, so the last t is the optimum (max-flow, min-cut).
-// Repair adds and drops copies in between (Repair.swift).
+// Shares on copies that exist, for any plan: the least level t such that every host's load is at most t times its speed. Tokens are pushed
+// from hosts above t along chains of experts with several copies to hosts below it. Where no chain leads out, the hosts reached can give
+// their load to nobody else, so their mean is a bound, and t rises to it. Each rise is a bound, so the last t is the optimum (max-flow,
+// min-cut). Repair adds and drops copies in between (Repair.swift).
 
 /// The tokens on every copy of a layer.
 package struct ShareFlow {

@@ -1,6 +1,6 @@
 // Copies of every expert in two failure domains, so that the death of a machine (or of a rack, where there are several) leaves every expert
-// somewhere. Part of each host's slots takes the plan that balances; the rest takes a second copy of whatever that plan keeps in one domain;
-// then shares are settled over all copies together.
+// somewhere. Part of each host's slots takes the plan that balances; the rest takes a second copy of whatever that plan keeps in one
+// domain; then shares are settled over all copies together.
 
 /// Plans layers with copies in two domains.
 struct TwoDomains {
@@ -77,7 +77,8 @@ struct TwoDomains {
         let lone = loneDomains(demand, row)
         var needy = [[Int]](repeating: [], count: domainCount)
         // The hottest last, so that they are taken first.
-        for expert in demand.indices.sorted(by: { demand[$0] < demand[$1] || (demand[$0] == demand[$1] && $0 > $1) }) where lone[expert] >= 0 {
+        for expert in demand.indices.sorted(by: { demand[$0] < demand[$1] || (demand[$0] == demand[$1] && $0 > $1) })
+        where lone[expert] >= 0 {
             needy[lone[expert]].append(expert)
         }
         var empty = [[Int]](repeating: [], count: domainCount)
@@ -100,7 +101,8 @@ struct TwoDomains {
             (source, target) = needy[tight].isEmpty ? (target, tight) : (tight, target)
             guard source >= 0, target >= 0, let expert = needy[source].popLast(), let slot = empty[target].popLast() else {
                 throw .impossible(
-                    "the slots outside some failure domain are too few for second copies of what lies in it: spread slots evenly over nodes")
+                    "the slots outside some failure domain are too few for second copies of what lies in it: spread slots evenly over nodes"
+                )
             }
             row.experts[slot] = Int32(expert)
         }

@@ -66,7 +66,8 @@ extension BenchPlacement {
                     + [fixed(100 * sums[3] / sums[0], 2), fixed(100 * sums[4], 2), fixed(1e3 * sums[5], 1)])
             section.rows.append([
                 "model": .string(setting.model.name), "hosts": .integer(Int64(setting.hosts)), "slots": .integer(Int64(setting.slots)),
-                "fresh_balance": .real(sums[0]), "stale_balance": .real(sums[1]), "resplit_balance": .real(sums[2]), "balance": .real(sums[3]),
+                "fresh_balance": .real(sums[0]), "stale_balance": .real(sums[1]), "resplit_balance": .real(sums[2]),
+                "balance": .real(sums[3]),
                 "of_fresh": .real(sums[3] / sums[0]), "moves_fraction": .real(sums[4]), "seconds": .real(sums[5]),
             ])
         }
@@ -185,7 +186,8 @@ extension BenchPlacement {
                     let theirs = try plan(loads, shapes, baseline)
                     let (totals, slots) = (ours.result.totals, shapes[..<3].map { "\($0.slots)" }.joined(separator: "/"))
                     section.table.add([
-                        "\(setting.model.name) \(setting.hosts)", slots, distribution.rawValue, fixed(totals.balance, 4), fixed(totals.bound, 4),
+                        "\(setting.model.name) \(setting.hosts)", slots, distribution.rawValue, fixed(totals.balance, 4),
+                        fixed(totals.bound, 4),
                         fixed(100 * totals.gap, 3), fixed(theirs.totals.balance, 4), fixed(ours.seconds * 1e3, 2),
                     ])
                     section.rows.append([

@@ -60,7 +60,8 @@ struct BenchPlacement: ParsableCommand {
     static let settings = [
         Setting("dsv3", 8, 36), Setting("dsv3", 32, 9), Setting("dsv3", 72, 4), Setting("dsv3", 144, 2), Setting("dsv3", 320, 1),
         Setting("kimik2", 32, 13), Setting("kimik2", 96, 5), Setting("kimik2", 192, 3), Setting("kimik2", 384, 2),
-        Setting("kimik3", 16, 58), Setting("kimik3", 64, 15), Setting("kimik3", 224, 5), Setting("kimik3", 448, 3), Setting("kimik3", 896, 2),
+        Setting("kimik3", 16, 58), Setting("kimik3", 64, 15), Setting("kimik3", 224, 5), Setting("kimik3", 448, 3),
+        Setting("kimik3", 896, 2),
         Setting("h25t512", 64, 9), Setting("h25t1024", 128, 9), Setting("h25t1024", 512, 3),
     ]
 

@@ -21,7 +21,9 @@ struct PlaceCommand: ParsableCommand {
     @OptionGroup var places: PlacementHosts
     @Option(help: ArgumentHelp("The plan in force, to start from.", valueName: "plan.json"))
     var previous: String?
-    @Option(help: ArgumentHelp("Slots that may change from --previous, as a fraction of all (default: what the loads are worth).", valueName: "f"))
+    @Option(
+        help: ArgumentHelp(
+            "Slots that may change from --previous, as a fraction of all (default: what the loads are worth).", valueName: "f"))
     var moveBudget: Double?
     @Option(help: ArgumentHelp("auto, wrap, eplb or eplb-hierarchical (the baselines).", valueName: "name"))
     var policy: PlacementPolicy = .auto
@@ -70,7 +72,9 @@ struct PlaceCommand: ParsableCommand {
         let seconds = (clock.now - start) / .seconds(1)
         // Nobody acts on a plan that an independent check does not confirm.
         let wrong = faults(of: placement.plan, for: measured, certificates: placement.certificates, twoDomains: replicasInTwoDomains)
-        if let first = wrong.first { throw CommandError.failed("the plan is wrong and was not written, which is a fault of this program: \(first)") }
+        if let first = wrong.first {
+            throw CommandError.failed("the plan is wrong and was not written, which is a fault of this program: \(first)")
+        }
         if let output { try write(placement, to: output) }
         let report = PlacementReport(placement, measured, seconds: seconds, policy: policy)
         if json {

@@ -8,7 +8,8 @@ import RingPlacement
 struct PlacementHosts: ParsableArguments {
     @Option(help: ArgumentHelp("Hosts, all alike; or of a cluster file's workers the first so many.", valueName: "n"))
     var hosts: Int?
-    @Option(help: ArgumentHelp("Experts of a layer that a host holds at most (default with --cluster: what its memory takes).", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("Experts of a layer that a host holds at most (default with --cluster: what its memory takes).", valueName: "n"))
     var slots: Int?
     @Option(help: ArgumentHelp("Nodes that the hosts stand in, as many in each: the failure domains.", valueName: "n"))
     var nodes: Int?
@@ -76,7 +77,8 @@ struct PlacementHosts: ParsableArguments {
                     memory += kind.workerBytes
                     found.append(
                         HostShape(
-                            slots: taken, speed: kind.flopsPerSecond / Double(kind.workers) / usual, memory: Int(kind.workerBytes), node: node,
+                            slots: taken, speed: kind.flopsPerSecond / Double(kind.workers) / usual, memory: Int(kind.workerBytes),
+                            node: node,
                             rack: cluster.racks.map { node / $0.machines } ?? 0))
                 }
                 node += 1

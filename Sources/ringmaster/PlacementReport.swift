@@ -60,24 +60,30 @@ struct PlacementReport {
         let before = "the old plan as it is: balance \(fixed(choice.staleBalance, 4)); "
         switch choice.chosen.way {
         case .resplit where choice.offers.count == 1:
-            return before + "rebalancing will not pay: split anew over the same copies it is \(fixed(choice.chosen.balance, 4)), and no move would "
+            return before
+                + "rebalancing will not pay: split anew over the same copies it is \(fixed(choice.chosen.balance, 4)), and no move would "
                 + "win another \(fixed(100 * 0.002, 1))%"
         case .resplit:
             return before + "split anew over the same copies \(fixed(choice.chosen.balance, 4)); the budget allows no move that is worth it"
         case .repair, .fresh:
-            return before + "\(choice.chosen.way == .repair ? "repaired" : "planned anew"): a step takes \(fixed(gain, 1))% less time while hosts compute"
+            return before
+                + "\(choice.chosen.way == .repair ? "repaired" : "planned anew"): "
+                + "a step takes \(fixed(gain, 1))% less time while hosts compute"
         }
     }
 
     private func sentence(_ migration: Migration) -> String {
         let share = 100 * Double(migration.moves) / Double(max(1, migration.slots))
-        var text = "\(grouped(migration.moves)) of \(grouped(migration.slots)) slots change (\(fixed(share, 2))%), in \(migration.rounds) rounds"
+        var text =
+            "\(grouped(migration.moves)) of \(grouped(migration.slots)) slots change (\(fixed(share, 2))%), in \(migration.rounds) rounds"
         if let bytes = migration.bytes, let seconds = migration.seconds {
             text += ": \(humanBytes(bytes)), \(fixed(seconds, 2)) s at the link's full rate"
             if let choice = placement.choice, choice.chosen.balance > choice.offers[0].balance {
                 // Time lost to the transfer, if steps stand still meanwhile, against time won in every step after it.
                 let won = 1 - choice.offers[0].balance / choice.chosen.balance
-                text += "; against splitting anew alone it pays within \(fixed(seconds / won, 1)) s of computing, even if everything stood still"
+                text +=
+                    "; against splitting anew alone it pays within \(fixed(seconds / won, 1)) s of computing, "
+                    + "even if everything stood still"
             }
         }
         return text
@@ -97,11 +103,11 @@ struct PlacementReport {
                 "\(filled)", "\(spare)",
             ])
         }
-        let cut = slots - placement.plan.experts - placement.plan.hosts.count + 1
+        let needed = placement.plan.experts + placement.plan.hosts.count - 1
         let rule =
-            cut >= 0
-            ? "there are \(cut) slots more than the \(placement.plan.experts + placement.plan.hosts.count - 1) with which uneven shares can be exact"
-            : "\(-cut) slots are missing to the \(placement.plan.experts + placement.plan.hosts.count - 1) with which uneven shares are exact for any loads"
+            slots >= needed
+            ? "there are \(slots - needed) slots more than the \(needed) with which uneven shares can be exact"
+            : "\(needed - slots) slots are missing to the \(needed) with which uneven shares are exact for any loads"
         return "\n" + table.text + "\n\n" + rule + "\n"
     }
 

@@ -41,7 +41,10 @@ extension EndToEnd {
                 #expect(document["schema_version"] as? Int == 1 && layers.count == 4 && hosts.count == 8 && hosts[0].count == 6)
 
                 let next = try await Binary.run(
-                    ["place", "--loads", loads(folder, "b.csv", turn: 1), "--hosts", "8", "--slots", "6", "--nodes", "4", "--previous", plan]
+                    [
+                        "place", "--loads", loads(folder, "b.csv", turn: 1), "--hosts", "8", "--slots", "6", "--nodes", "4", "--previous",
+                        plan,
+                    ]
                         + ["--move-budget", "0.1", "--expert-bytes", "16MiB", "--json", "--output", plan])
                 #expect(next.code == 0, "\(next.err)")
                 #expect(try #require(next.json["moves_fraction"] as? Double) <= 0.1)
@@ -64,7 +67,9 @@ extension EndToEnd {
 
         @Test("the planner is measured beside EPLB")
         func bench() async throws {
-            let outcome = try await Binary.run(["bench", "placement", "--model", "dsv3", "--hosts", "32", "--parts", "cold", "--runs", "1", "--json"])
+            let outcome = try await Binary.run([
+                "bench", "placement", "--model", "dsv3", "--hosts", "32", "--parts", "cold", "--runs", "1", "--json",
+            ])
             #expect(outcome.code == 0, "\(outcome.err)")
             let rows = try #require(outcome.json["rows"] as? [[String: Any]])
             #expect(rows.count == 6)

@@ -26,9 +26,12 @@ struct PlacementFileTests {
     func types() throws {
         let expected: [Double] = [1, 2, 3, 4, 5, 60_000]
         for (descr, elements) in [
-            ("<u4", bytes(expected.map { UInt32($0) })), ("<i4", bytes(expected.map { Int32($0) })), ("<i8", bytes(expected.map { Int64($0) })),
-            ("<u8", bytes(expected.map { UInt64($0) })), ("<u2", bytes(expected.map { UInt16($0) })), ("<f4", bytes(expected.map { Float($0) })),
-            ("<f8", bytes(expected)), (">f8", bytes(expected.map { $0.bitPattern.bigEndian })), (">u4", bytes(expected.map { UInt32($0).bigEndian })),
+            ("<u4", bytes(expected.map { UInt32($0) })), ("<i4", bytes(expected.map { Int32($0) })),
+            ("<i8", bytes(expected.map { Int64($0) })),
+            ("<u8", bytes(expected.map { UInt64($0) })), ("<u2", bytes(expected.map { UInt16($0) })),
+            ("<f4", bytes(expected.map { Float($0) })),
+            ("<f8", bytes(expected)), (">f8", bytes(expected.map { $0.bitPattern.bigEndian })),
+            (">u4", bytes(expected.map { UInt32($0).bigEndian })),
         ] {
             for version: UInt8 in [1, 2] {
                 let loads = try table(npy(descr, "(2, 3)", elements, version: version))

@@ -10,7 +10,8 @@ struct MigrationTests {
         let before = (0..<layers).flatMap { _ in draws.loads(experts, kind: 2) }
         let after = before.map { $0 * (1 + (factor - 1) * draws.unit()) }
         return (
-            try ExpertLoads(layers: layers, experts: experts, values: before), try ExpertLoads(layers: layers, experts: experts, values: after)
+            try ExpertLoads(layers: layers, experts: experts, values: before),
+            try ExpertLoads(layers: layers, experts: experts, values: after)
         )
     }
 

@@ -47,8 +47,8 @@ func oneLayer(_ values: [Double]) throws -> ExpertLoads { try ExpertLoads(layers
 /// Hosts of equal shape, `perNode` a node.
 func alike(_ count: Int, slots: Int, perNode: Int = 1) -> [HostShape] { (0..<count).map { HostShape(slots: slots, node: $0 / perNode) } }
 
-/// The least greatest load of `demand` over given copies, by the theorem of max-flow and min-cut: the greatest, over all sets of experts, of
-/// the set's load over the speed of the hosts that hold any of it. `holders` has a bit for each host.
+/// The least greatest load of `demand` over given copies, by the theorem of max-flow and min-cut: the greatest, over all sets of experts,
+/// of the set's load over the speed of the hosts that hold any of it. `holders` has a bit for each host.
 func leastLevel(_ demand: [Double], holders: [Int], speeds: [Double]) -> Double {
     var worst = 0.0
     for set in 1..<(1 << demand.count) {

@@ -56,7 +56,8 @@ struct SurvivalTests {
             let wrong = faults(of: survival.plan, for: loads, certificates: survival.certificates)
             #expect(wrong.isEmpty, "case \(turn): \(wrong)")
             for layer in 0..<2 {
-                let alive = Set((0..<6).filter { $0 != turn % 6 }.flatMap { placement.plan.slots(layer: layer, host: $0).compactMap { $0?.expert } })
+                let alive = Set(
+                    (0..<6).filter { $0 != turn % 6 }.flatMap { placement.plan.slots(layer: layer, host: $0).compactMap { $0?.expert } })
                 let named = Set(survival.reloads.filter { $0.layer == layer }.map(\.expert))
                 #expect(named == Set(0..<30).subtracting(alive), "case \(turn)")
             }
