@@ -1,5 +1,5 @@
-// Measured expert loads as files hold them: NumPy's .npy (NEP 1; versions 1 to 3) and comma-separated lines. A table has one step or many; what a
-// load means is for the planner to judge.
+// Measured expert loads as files hold them: NumPy's .npy (NEP 1; versions 1 to 3) and comma-separated lines. A table has one step or many;
+// what a load means is for the planner to judge.
 
 /// Tokens by step, layer and expert.
 public struct LoadTable: Hashable, Sendable {

@@ -1,5 +1,6 @@
-// NumPy's .npy files (NEP 1; versions 1 to 3), as far as loads come in them. The header: eight bytes of magic and version, a length, and a Python dictionary of three entries, padded with blanks. The
-// dictionary is read by a grammar that knows just these entries; nothing in the file is evaluated.
+// NumPy's .npy files (NEP 1; versions 1 to 3), as far as loads come in them. The header: eight bytes of magic and version, a length, and a
+// Python dictionary of three entries, padded with blanks. The dictionary is read by a grammar that knows just these entries; nothing in the
+// file is evaluated.
 
 /// An array out of a .npy file, its elements as doubles.
 public struct NPYFile: Hashable, Sendable {
@@ -36,7 +37,9 @@ private struct NPYHeader {
     init(_ bytes: [UInt8], file: String) throws(FormatError) {
         guard bytes.count >= 12 else { throw .malformed("\(file) ends within the header of a .npy file: save it again") }
         let major = bytes[6]
-        guard (1...3).contains(major) else { throw .unsupported("\(file) is a .npy file of version \(major): save it with a current NumPy") }
+        guard (1...3).contains(major) else {
+            throw .unsupported("\(file) is a .npy file of version \(major): save it with a current NumPy")
+        }
         let lengthBytes = major == 1 ? 2 : 4
         var length = 0
         for place in (0..<lengthBytes).reversed() { length = length << 8 | Int(bytes[8 + place]) }
@@ -72,7 +75,8 @@ private struct NPYHeader {
             count = product
         }
         guard bytes.count - start == count * width else {
-            throw .malformed("\(file) has \(bytes.count - start) bytes of elements, its shape \(shape) takes \(count * width): save it again")
+            throw .malformed(
+                "\(file) has \(bytes.count - start) bytes of elements, its shape \(shape) takes \(count * width): save it again")
         }
         var values: [Double] = []
         values.reserveCapacity(count)

@@ -1,6 +1,6 @@
-// Expert loads that everybody can make again: counter-based random numbers (SplitMix64's finaliser) by model, distribution, layer and step, so
-// that a figure of `ringmaster bench placement` can be compared with another planner's. Docs/PLACEMENT.md has the definition; a test holds
-// the checksums of what a second implementation made from it.
+// Expert loads that everybody can make again: counter-based random numbers (SplitMix64's finaliser) by model, distribution, layer and step,
+// so that a figure of `ringmaster bench placement` can be compared with another planner's. Docs/PLACEMENT.md has the definition; a test
+// holds the checksums of what a second implementation made from it.
 
 import Glibc
 

@@ -8,6 +8,8 @@ public struct Certificate: Hashable, Sendable {
         case mean
         /// The tokens of the expert that stays largest when copies are given out as well as can be.
         case largestCopy = "largest_copy"
+        /// What hosts with few slots for their speed must leave to the others: they hold no more than the hottest experts.
+        case slots = "slots"
     }
 
     /// Tokens of the layer over the speed of all hosts: each host's load if all were equal.

@@ -1,6 +1,6 @@
-// Colours for the edges of a bipartite multigraph such that no two edges at one node share a colour, with as many colours as the busiest node
-// has edges: Koenig's theorem. Each edge takes a colour that is free at both ends; if there is none, the two colours that are free at one end
-// each change places along the chain that begins at the other.
+// Colours for the edges of a bipartite multigraph such that no two edges at one node share a colour, with as many colours as the busiest
+// node has edges: Koenig's theorem. Each edge takes a colour that is free at both ends; if there is none, the two colours that are free at
+// one end each change places along the chain that begins at the other.
 
 /// A proper colouring of edges between sources and targets.
 package struct EdgeColouring {

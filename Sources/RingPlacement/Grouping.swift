@@ -1,6 +1,6 @@
-// Plans where slots are short. The copies of any plan can be thinned out to a forest without changing a host's load, and a tree over k hosts
-// of S slots holds at most k (S - 1) + 1 experts; the other way round, wrap-around packing balances any such set of experts over k hosts
-// exactly (Docs/PLACEMENT.md, theorems 1 and 3). So the whole problem is to divide experts and hosts into groups whose mean loads are
+// Plans where slots are short. The copies of any plan can be thinned out to a forest without changing a host's load, and a tree over k
+// hosts of S slots holds at most k (S - 1) + 1 experts; the other way round, wrap-around packing balances any such set of experts over k
+// hosts exactly (Docs/PLACEMENT.md, theorems 1 and 3). So the whole problem is to divide experts and hosts into groups whose mean loads are
 // as equal as can be. With E experts over fewer than E + G - 1 slots there are at least E - sum(S - 1) groups.
 
 /// Finds groups for one layer after the other.
@@ -125,7 +125,8 @@ struct Grouping {
         _ difference: Double, _ hottest: Int, _ mine: Int, _ other: Int, _ theirs: Int,
         _ best: inout (level: Double, mine: Int, other: Int, theirs: Int)
     ) {
-        let level = max((groups[hottest].load - difference) / groups[hottest].speed, (groups[other].load + difference) / groups[other].speed)
+        let level = max(
+            (groups[hottest].load - difference) / groups[hottest].speed, (groups[other].load + difference) / groups[other].speed)
         if level < best.level { best = (level, mine, other, theirs) }
     }
 

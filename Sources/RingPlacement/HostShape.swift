@@ -32,10 +32,12 @@ package struct HostTable: Hashable, Sendable {
     package let starts: [Int]
     package let totalSlots: Int
     package let totalSpeed: Double
-    /// Whether every host is as fast as the others.
-    package let hasEqualSpeeds: Bool
+    /// Whether all have the same slots and speed.
+    package let areAlike: Bool
     /// The order in which wrap-around packing fills hosts: slots beyond the first per speed, ascending (Docs/PLACEMENT.md, theorem 2).
     package let wrapOrder: [Int]
+    /// Each host's place in that order.
+    package let wrapRanks: [Int]
     /// Sum of the c greatest speeds at index c: what c copies of one expert can use at best.
     package let fastest: [Double]
 
@@ -61,13 +63,31 @@ package struct HostTable: Hashable, Sendable {
         self.starts = starts
         totalSlots = starts[shapes.count]
         totalSpeed = speeds.reduce(0, +)
-        let first = speeds[0]
-        hasEqualSpeeds = speeds.allSatisfy { $0 == first }
+        areAlike = shapes.allSatisfy { $0.speed == shapes[0].speed && $0.slots == shapes[0].slots }
         let ratios = shapes.map { Double($0.slots - 1) / $0.speed }
         wrapOrder = shapes.indices.sorted { ratios[$0] < ratios[$1] || (ratios[$0] == ratios[$1] && $0 < $1) }
+        var ranks = wrapOrder
+        for (rank, host) in wrapOrder.enumerated() { ranks[host] = rank }
+        wrapRanks = ranks
         var sums = [0.0]
         for speed in speeds.sorted(by: >) { sums.append(sums[sums.count - 1] + speed) }
         fastest = sums
+    }
+
+    /// The failure domain of each host, numbered from 0: its rack if there are several, else its node.
+    package var domains: [Int] {
+        let byRack = shapes.contains { $0.rack != shapes[0].rack }
+        let names = shapes.map { byRack ? $0.rack : $0.node }
+        var distinct: [Int] = []
+        for name in names.sorted() where distinct.last != name { distinct.append(name) }
+        return names.map { name in
+            var (low, high) = (0, distinct.count - 1)
+            while low < high {
+                let middle = (low + high) / 2
+                if distinct[middle] < name { low = middle + 1 } else { high = middle }
+            }
+            return low
+        }
     }
 
     /// The slots of a host in a layer's row.

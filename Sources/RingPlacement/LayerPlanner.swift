@@ -48,7 +48,9 @@ struct LayerPlanner {
         sort(demand)
         let mean = demand.reduce(0, +) / hosts.totalSpeed
         let usable = order.reduce(0) { $0 + hosts.speeds[$1] }
-        if demand.count - bodies <= 1, usable == hosts.totalSpeed, wrap.pack(pieces[...], on: order[...], of: hosts, level: mean, into: &row) {
+        if demand.count - bodies <= 1, usable == hosts.totalSpeed,
+            wrap.pack(pieces[...], on: order[...], of: hosts, level: mean, into: &row)
+        {
             finish(demand, &row)
             return
         }
@@ -104,8 +106,8 @@ struct LayerPlanner {
         let all = pieces
         grouping.divide(all.map(\.load), over: order, of: hosts, level: bound)
         for group in grouping.groups {
-            let ratio = { (host: Int) in Double(hosts.slots[host] - 1) / hosts.speeds[host] }
-            let members = group.hosts.sorted { ratio($0) < ratio($1) || (ratio($0) == ratio($1) && $0 < $1) }
+            let ranks = hosts.wrapRanks
+            let members = group.hosts.sorted { ranks[$0] < ranks[$1] }
             let experts = group.members.sorted().map { all[$0] }
             if !wrap.pack(experts[...], on: members[...], of: hosts, level: group.level, into: &row) {
                 clear(members, &row)

@@ -1,13 +1,34 @@
-// What no plan can undercut. Two terms: the mean, and the largest copy. A copy of an expert that has c copies carries at least w/c of its
-// tokens on hosts of equal speed, w over the sum of the c greatest speeds in general, so the least possible maximum over all ways to give
-// out copies bounds every plan, however tokens are split. Giving each further copy to the expert whose bound is greatest is optimal.
+// What no plan can undercut. Three terms: the mean, the largest copy, and slots. A copy of an expert that has c copies carries at least w/c
+// of its tokens on hosts of equal speed, w over the sum of the c greatest speeds in general, so the least possible maximum over all ways to
+// give out copies bounds every plan, however tokens are split. Giving each further copy to the expert whose bound is greatest is optimal.
+// And any set of hosts takes at most the load of as many of the hottest experts as it has slots, so the others carry the rest; sets are
+// tried in the order of slots per speed. With hosts alike that term is never above the mean.
 
 package enum LowerBound {
     /// The bound of one layer and the term that decides it.
     package static func of(_ demand: [Double], on hosts: HostTable) -> (value: Double, active: Certificate.Bound) {
         let mean = demand.reduce(0, +) / hosts.totalSpeed
         let copy = largestCopy(demand, on: hosts, above: mean)
+        let slots = hosts.areAlike ? 0 : leftByFewSlots(demand, on: hosts)
+        if slots > copy, slots > mean { return (slots, .slots) }
         return copy > mean ? (copy, .largestCopy) : (mean, .mean)
+    }
+
+    /// The greatest mean of the hosts beyond a set whose slots are all filled with the hottest experts.
+    private static func leftByFewSlots(_ demand: [Double], on hosts: HostTable) -> Double {
+        let hottest = demand.sorted(by: >)
+        let ratios = (0..<hosts.count).map { Double(hosts.slots[$0]) / hosts.speeds[$0] }
+        let order = (0..<hosts.count).sorted { ratios[$0] < ratios[$1] || (ratios[$0] == ratios[$1] && $0 < $1) }
+        var (rest, speed, taken, best) = (demand.reduce(0, +), hosts.totalSpeed, 0, 0.0)
+        for host in order.dropLast() {
+            for _ in 0..<hosts.slots[host] where taken < hottest.count {
+                rest -= hottest[taken]
+                taken += 1
+            }
+            speed -= hosts.speeds[host]
+            best = max(best, rest / speed)
+        }
+        return best
     }
 
     /// The least over all copy counts of the largest bound of an expert; anything at or below `floor` is not told apart.

@@ -1,5 +1,5 @@
-// A judge that trusts nobody: it recomputes everything from the plan, the loads and the hosts with the plainest code there is, and shares none
-// with the planner.
+// A judge that trusts nobody: it recomputes everything from the plan, the loads and the hosts with the plainest code there is, and shares
+// none with the planner.
 
 /// What is wrong with a plan, one sentence each; empty if nothing is.
 public func faults(
@@ -75,7 +75,9 @@ private func faultsOfCertificate(
     for shape in plan.hosts {
         var tokens = 0.0
         for _ in 0..<shape.slots {
-            if plan.layers[layer].experts[slot] >= 0 { tokens += plan.layers[layer].shares[slot] * demand[Int(plan.layers[layer].experts[slot])] }
+            if plan.layers[layer].experts[slot] >= 0 {
+                tokens += plan.layers[layer].shares[slot] * demand[Int(plan.layers[layer].experts[slot])]
+            }
             slot += 1
         }
         top = max(top, tokens / shape.speed)
@@ -84,15 +86,32 @@ private func faultsOfCertificate(
     let isClose = { (one: Double, other: Double) in abs(one - other) <= 1e-6 * max(abs(one), abs(other)) }
     var found: [String] = []
     if !isClose(certificate.mean, mean) { found.append("layer \(layer): the mean is \(mean), the certificate says \(certificate.mean)") }
-    if !isClose(certificate.max, top) { found.append("layer \(layer): the greatest load is \(top), the certificate says \(certificate.max)") }
+    if !isClose(certificate.max, top) {
+        found.append("layer \(layer): the greatest load is \(top), the certificate says \(certificate.max)")
+    }
     if certificate.lowerBound > top * (1 + 1e-6) || certificate.lowerBound < mean * (1 - 1e-6) {
         found.append("layer \(layer): the bound \(certificate.lowerBound) is not between the mean \(mean) and the greatest load \(top)")
     }
     if certificate.active == .mean, !isClose(certificate.lowerBound, mean) {
         found.append("layer \(layer): the certificate says that the mean decides, and has another bound")
     }
+    if certificate.active == .slots, !isClose(certificate.lowerBound, slotBound(plan, demand)) {
+        found.append("layer \(layer): few slots do not make the bound \(certificate.lowerBound)")
+    }
     if certificate.active == .largestCopy { found += faultsOfBound(layer, plan, demand, certificate.lowerBound) }
     return found
+}
+
+/// The load that hosts with few slots for their speed leave to the others, at its worst.
+private func slotBound(_ plan: PlacementPlan, _ demand: [Double]) -> Double {
+    let sorted = plan.hosts.sorted { Double($0.slots) * $1.speed < Double($1.slots) * $0.speed }
+    let loads = demand.sorted(by: >)
+    var worst = 0.0
+    for count in 1..<max(1, sorted.count) {
+        let slots = min(loads.count, sorted[..<count].reduce(0) { $0 + $1.slots })
+        worst = max(worst, loads[slots...].reduce(0, +) / sorted[count...].reduce(0) { $0 + $1.speed })
+    }
+    return worst
 }
 
 /// A bound by the largest copy holds if giving every expert enough copies to get below it takes more slots than there are.

@@ -116,7 +116,7 @@ extension ShareFlow {
             }
             other = nextSlot[Int(other)]
         }
-        return best?.slot
+        return maySpare(slot) ? best?.slot : nil
     }
 
     /// Two whole experts change places between a stuck host and one with room: two moves, for plans without a slot to spare.

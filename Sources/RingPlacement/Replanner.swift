@@ -1,6 +1,7 @@
-// A plan for new loads that starts from an old one. Three ways: keep the copies and split anew, which moves nothing; repair, which adds a few
-// copies until no host is above a level a little over the least possible; or plan anew and give each host the bundle that it already holds
-// most of. The loads of a repair are one level for all layers relative to each layer's bound, found by bisection when moves are limited.
+// A plan for new loads that starts from an old one. Three ways: keep the copies and split anew, which moves nothing; repair, which adds a
+// few copies until no host is above a level a little over the least possible; or plan anew and give each host the bundle that it already
+// holds most of. The loads of a repair are one level for all layers relative to each layer's bound, found by bisection when moves are
+// limited.
 
 /// How the planner chose, for explanations.
 public struct ReplanChoice: Hashable, Sendable {
@@ -43,6 +44,7 @@ struct Replanner {
     private let hosts: HostTable
     private let options: PlacementOptions
     private let previous: PlacementPlan
+    private let domains: [Int]
     private var bounds: [Double] = []
 
     init(_ loads: ExpertLoads, on hosts: HostTable, _ options: PlacementOptions, _ previous: PlacementPlan) {
@@ -50,6 +52,7 @@ struct Replanner {
         self.hosts = hosts
         self.options = options
         self.previous = previous
+        domains = hosts.domains
         var demand: [Double] = []
         for layer in 0..<loads.layers {
             loads.demand(layer, into: &demand)
@@ -65,16 +68,25 @@ struct Replanner {
             let offer = ReplanChoice.Offer(way: .fresh, balance: balance(layers), moves: moves(to: layers))
             return (layers, ReplanChoice(chosen: offer, staleBalance: stale, offers: [offer]))
         }
+        let fresh = try FreshPlan.layers(loads, on: hosts, options)
+        if options.twoDomains, !previous.layers.allSatisfy(liesInTwoDomains) {
+            // What was not promised cannot be kept: repair would have to start anew.
+            let matched = fresh.indices.map { BundleMatch.renamed(fresh[$0], after: previous.layers[$0], on: hosts) }
+            let layers = matched.allSatisfy(liesInTwoDomains) ? matched : fresh
+            let offer = ReplanChoice.Offer(way: .fresh, balance: balance(layers), moves: moves(to: layers))
+            return (layers, ReplanChoice(chosen: offer, staleBalance: stale, offers: [offer]))
+        }
         let allowed = Int((options.moveBudget ?? 1) * Double(hosts.totalSlots * loads.layers))
         let kept = repair(slack: .infinity)
-        let fresh = try FreshPlan.layers(loads, on: hosts, options)
         let best = balance(fresh)
         var candidates = [(layers: kept.layers, offer: ReplanChoice.Offer(way: .resplit, balance: balance(kept.layers), moves: 0))]
         if candidates[0].offer.balance < best * (1 - Self.indifference), allowed > 0 {
             let repaired = repair(within: allowed)
             candidates.append((repaired.layers, .init(way: .repair, balance: balance(repaired.layers), moves: repaired.moves)))
             if candidates[1].offer.balance < best * (1 - 2 * Self.slack) {
-                let matched = fresh.indices.map { BundleMatch.renamed(fresh[$0], after: previous.layers[$0], on: hosts) }
+                // Bundles that change places may leave their domains.
+                let renamed = fresh.indices.map { BundleMatch.renamed(fresh[$0], after: previous.layers[$0], on: hosts) }
+                let matched = options.twoDomains && !renamed.allSatisfy(liesInTwoDomains) ? fresh : renamed
                 candidates.append((matched, .init(way: .fresh, balance: best, moves: moves(to: matched))))
             }
         }
@@ -114,6 +126,7 @@ struct Replanner {
         for layer in 0..<loads.layers {
             loads.demand(layer, into: &demand)
             var flow = ShareFlow(previous.layers[layer], demand, on: hosts)
+            if options.twoDomains { flow.domains = domains }
             if slack < .infinity {
                 flow.aim(at: bounds[layer] * (1 + slack))
                 moves += flow.repair(budget: hosts.totalSlots)
@@ -125,6 +138,19 @@ struct Replanner {
             layers.append(row)
         }
         return (layers, slack < .infinity ? self.moves(to: layers) : moves)
+    }
+
+    private func liesInTwoDomains(_ row: LayerPlan) -> Bool {
+        var found = [Int](repeating: -1, count: loads.experts)
+        var isInTwo = [Bool](repeating: false, count: loads.experts)
+        for host in 0..<hosts.count {
+            for slot in hosts.row(host) where row.experts[slot] >= 0 {
+                let expert = Int(row.experts[slot])
+                if found[expert] >= 0, found[expert] != domains[host] { isInTwo[expert] = true }
+                found[expert] = domains[host]
+            }
+        }
+        return !isInTwo.contains(false)
     }
 
     private func balance(_ layers: [LayerPlan]) -> Double {

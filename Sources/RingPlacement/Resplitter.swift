@@ -1,8 +1,8 @@
 // Shares from batch to batch. Copies stay where they are; what each takes of the next batch is computed anew, which costs no move. Under
-// wrap-around packing hosts and experts with several copies form a forest, and one walk over it from the leaves to the roots decides whether
-// a level t suffices: each host takes what only it can take, and then as much as fits of the expert that leads to the root. Where that is too
-// much, the hosts that are full below have a mean that no split undercuts, and t rises to it; a few walks reach the optimum. Copies that
-// close a circle are left to ShareFlow. Prepared once for a layer, so that a batch allocates nothing.
+// wrap-around packing hosts and experts with several copies form a forest, and one walk over it from the leaves to the roots decides
+// whether a level t suffices: each host takes what only it can take, and then as much as fits of the expert that leads to the root. Where
+// that is too much, the hosts that are full below have a mean that no split undercuts, and t rises to it; a few walks reach the optimum.
+// Copies that close a circle are left to ShareFlow. Prepared once for a layer, so that a batch allocates nothing.
 
 /// Splits the batches of one layer over its copies.
 public struct Resplitter: Sendable {
@@ -70,8 +70,8 @@ public struct Resplitter: Sendable {
         clusterSpeed = rest
     }
 
-    /// The least level for a batch of `loads` tokens by expert; `shares`, one for each slot of the layer's row, is set to the fractions that
-    /// reach it.
+    /// The least level for a batch of `loads` tokens by expert; `shares`, one for each slot of the layer's row, is set to the fractions
+    /// that reach it.
     public mutating func split(_ loads: [Double], into shares: inout [Double]) -> Double {
         precondition(loads.count == experts && shares.count == layer.experts.count, "one load an expert, one share a slot")
         guard isForest else { return flow(loads, into: &shares) }

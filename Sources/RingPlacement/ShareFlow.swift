@@ -1,10 +1,10 @@
-// Shares on copies that exist, for any plan: the least level t such that every host's load is at most t times its speed. Tokens are pushed from
-// hosts above t along chains of experts with several copies to hosts below it. Where no chain leads out, the hosts reached can give their
-// load to nobody else, so their mean is a bound, and t rises to it. Each rise is a bound, so the last t is the optimum (max-flow, min-cut).
-// Repair adds and drops copies in between (Repair.swift).
+// Shares on copies that exist, for any plan: the least level t such that every host's load is at most t times its speed. Tokens are pushed
+// from hosts above t along chains of experts with several copies to hosts below it. Where no chain leads out, the hosts reached can give
+// their load to nobody else, so their mean is a bound, and t rises to it. Each rise is a bound, so the last t is the optimum (max-flow,
+// min-cut). Repair adds and drops copies in between (Repair.swift).
 
 /// The tokens on every copy of a layer.
-struct ShareFlow {
+package struct ShareFlow {
     let hosts: HostTable
     private(set) var experts: [Int32]
     /// Tokens of each slot's copy.
@@ -12,8 +12,10 @@ struct ShareFlow {
     /// Load of each host in tokens, not yet divided by its speed.
     private(set) var loads: [Double]
     /// The level that hosts are brought down to.
-    private(set) var level: Double
+    package private(set) var level: Double
     let demand: [Double]
+    /// The failure domain of each host, where copies must stay in two of them; empty where they need not.
+    var domains: [Int] = []
     /// The copies of an expert: first slot, next slot; -1 ends the list.
     private(set) var firstSlot: [Int32]
     private(set) var nextSlot: [Int32]
@@ -29,7 +31,7 @@ struct ShareFlow {
     private var turn: UInt32 = 0
 
     /// The shares of `row` under other loads. Experts of which no share is known start on their first copy.
-    init(_ row: LayerPlan, _ demand: [Double], on hosts: HostTable) {
+    package init(_ row: LayerPlan, _ demand: [Double], on hosts: HostTable) {
         self.hosts = hosts
         self.demand = demand
         experts = row.experts
@@ -66,7 +68,7 @@ struct ShareFlow {
     var tiny: Double { level * PlacementLimits.tolerance }
 
     /// Brings every host down to the least level that the copies allow, from the present level upwards.
-    mutating func settle() {
+    package mutating func settle() {
         for host in 0..<hosts.count {
             while room(host) < -tiny * hosts.speeds[host] {
                 if push(from: host) { continue }
@@ -147,6 +149,22 @@ struct ShareFlow {
         while slot >= 0 {
             if Int(hostOf[Int(slot)]) == host { return true }
             slot = nextSlot[Int(slot)]
+        }
+        return false
+    }
+
+    /// Whether the copies of a slot's expert that are left without it lie in two domains, if that is asked for.
+    func maySpare(_ slot: Int) -> Bool {
+        guard !domains.isEmpty else { return true }
+        var known = -1
+        var other = firstSlot[Int(experts[slot])]
+        while other >= 0 {
+            if Int(other) != slot {
+                let domain = domains[Int(hostOf[Int(other)])]
+                if known >= 0, domain != known { return true }
+                known = domain
+            }
+            other = nextSlot[Int(other)]
         }
         return false
     }

@@ -1,5 +1,5 @@
-// Slots that a plan leaves empty get further copies of the hottest experts, without tokens under the planned load: when loads move, and from
-// batch to batch, shares can flow there. Copies go to the expert with the largest load a copy, as in EPLB.
+// Slots that a plan leaves empty get further copies of the hottest experts, without tokens under the planned load: when loads move, and
+// from batch to batch, shares can flow there. Copies go to the expert with the largest load a copy, as in EPLB.
 
 enum SpareCopies {
     /// Fills the empty slots of `row`; one stays empty only if its host holds every expert.

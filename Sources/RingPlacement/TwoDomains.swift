@@ -1,6 +1,6 @@
 // Copies of every expert in two failure domains, so that the death of a machine (or of a rack, where there are several) leaves every expert
-// somewhere. Part of each host's slots takes the plan that balances; the rest takes a second copy of whatever that plan keeps in one domain;
-// then shares are settled over all copies together.
+// somewhere. Part of each host's slots takes the plan that balances; the rest takes a second copy of whatever that plan keeps in one
+// domain; then shares are settled over all copies together.
 
 /// Plans layers with copies in two domains.
 struct TwoDomains {
@@ -14,16 +14,11 @@ struct TwoDomains {
     /// Throws `.impossible` where there are not two domains, or not two slots for every expert.
     init(_ hosts: HostTable, experts: Int) throws(PlacementError) {
         self.hosts = hosts
-        let byRack = hosts.shapes.contains { $0.rack != hosts.shapes[0].rack }
-        let names = hosts.shapes.map { byRack ? $0.rack : $0.node }
-        let known = names.sorted()
-        var distinct: [Int] = []
-        for name in known where distinct.last != name { distinct.append(name) }
-        guard distinct.count > 1 else {
+        domains = hosts.domains
+        domainCount = (domains.max() ?? 0) + 1
+        guard domainCount > 1 else {
             throw .impossible("copies in two failure domains need hosts on two nodes at least: say how many nodes there are")
         }
-        domains = names.map { name in distinct.firstIndex(of: name) ?? 0 }
-        domainCount = distinct.count
         guard hosts.totalSlots >= 2 * experts else {
             throw .impossible(
                 "two copies of each of \(experts) experts need \(2 * experts) slots a layer, there are \(hosts.totalSlots): add "
@@ -82,7 +77,8 @@ struct TwoDomains {
         let lone = loneDomains(demand, row)
         var needy = [[Int]](repeating: [], count: domainCount)
         // The hottest last, so that they are taken first.
-        for expert in demand.indices.sorted(by: { demand[$0] < demand[$1] || (demand[$0] == demand[$1] && $0 > $1) }) where lone[expert] >= 0 {
+        for expert in demand.indices.sorted(by: { demand[$0] < demand[$1] || (demand[$0] == demand[$1] && $0 > $1) })
+        where lone[expert] >= 0 {
             needy[lone[expert]].append(expert)
         }
         var empty = [[Int]](repeating: [], count: domainCount)
@@ -105,7 +101,8 @@ struct TwoDomains {
             (source, target) = needy[tight].isEmpty ? (target, tight) : (tight, target)
             guard source >= 0, target >= 0, let expert = needy[source].popLast(), let slot = empty[target].popLast() else {
                 throw .impossible(
-                    "the slots outside some failure domain are too few for second copies of what lies in it: spread slots evenly over nodes")
+                    "the slots outside some failure domain are too few for second copies of what lies in it: spread slots evenly over nodes"
+                )
             }
             row.experts[slot] = Int32(expert)
         }

@@ -5,22 +5,29 @@
 // Docs/PLACEMENT.md proves it. At most one cut a host, so a layer has at most E + G - 1 copies, and hosts and cut experts form a forest.
 
 /// An expert, or what is left of one, that has no host yet.
-struct Piece {
-    var load: Double
-    var expert: Int32
+package struct Piece {
+    package var load: Double
+    package var expert: Int32
+
+    package init(load: Double, expert: Int32) {
+        self.load = load
+        self.expert = expert
+    }
 }
 
 /// Packs one layer after the other; buffers are kept from layer to layer.
-struct WrapAround {
+package struct WrapAround {
     /// What has no host yet, ascending from `first` on.
     private var pool: [Piece] = []
     private var first = 0
     /// `cold[b]`: the sum of the b coldest.
     private var cold: [Double] = []
 
+    package init() {}
+
     /// Fills `hosts` in the order given, each to `level` times its speed, with `pieces`, which ascend by load. The last host takes what is
     /// left. Slots get experts and tokens (not yet shares). False, with the row half written, if the last host cannot take its rest.
-    mutating func pack(
+    package mutating func pack(
         _ pieces: ArraySlice<Piece>, on order: ArraySlice<Int>, of hosts: HostTable, level: Double, into row: inout LayerPlan
     ) -> Bool {
         pool.removeAll(keepingCapacity: true)

@@ -30,8 +30,8 @@ public struct LinkSurvey: Sendable {
     /// Whom a rank meets in each round, `nil` for a round in which it waits: every pair once, by the circle method. One rank stands still
     /// and the others go round it; with an odd number of ranks nobody stands there.
     public static func partners(of rank: Rank, in world: WorldSize) -> [Rank?] {
+        guard world.count > 1 else { return [] }
         let even = world.count + world.count % 2
-        guard even > 1 else { return [] }
         let (around, fixed) = (even - 1, even - 1)
         return (0..<around).map { round in
             // On the circle those whose places add up to the round meet; who would meet themselves meets the one that stands still.

@@ -10,7 +10,8 @@ struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure this machine against its own roofline.",
         subcommands: [
-            BenchAttention.self, BenchDecode.self, BenchLinks.self, BenchPrefill.self, BenchRing.self, BenchTrace.self, BenchTransport.self,
+            BenchAttention.self, BenchDecode.self, BenchLinks.self, BenchPlacement.self, BenchPrefill.self, BenchRing.self, BenchTrace.self,
+            BenchTransport.self,
         ])
 }
 

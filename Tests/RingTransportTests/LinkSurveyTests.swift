@@ -57,16 +57,19 @@ struct LinkSurveyTests {
         }
     }
 
-    @Test("who meets a rank that is gone says so, by its name")
-    func gone() throws {
-        let all = try survey(3, absent: 2)
-        #expect(all.count == 2)
+    @Test("who meets a rank that is gone gives up and names it; who meets nobody else then names who gave up", arguments: [3, 4, 5])
+    func gone(count: Int) throws {
+        let all = try survey(count, absent: 2)
+        #expect(all.count == count - 1)
+        var named: Set<Rank> = []
         for result in all {
-            guard case .failure(.lost(Rank(2), _)) = result else {
+            guard case .failure(.lost(let rank, _)) = result else {
                 Issue.record("\(result)")
                 continue
             }
+            named.insert(rank)
         }
+        #expect(named.contains(Rank(2)))
     }
 }
 
