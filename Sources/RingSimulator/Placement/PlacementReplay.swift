@@ -14,14 +14,13 @@ public struct PlacementReplay: Sendable {
     private let experts: Int
     /// The first plan, as it was made and with its copies split anew.
     private let first: [LayerPlan]
-    private var firstSplit: [Resplitter]
+    private var firstSplit: [Split]
     /// What is installed.
     private var installed: [LayerPlan]
-    private var split: [Resplitter]
+    private var split: [Split]
     /// What comes, and when each of its layers is there.
     private var coming: (layers: [LayerPlan], readyAt: [Double], stalls: Double)?
     private var mean: [Double]
-    private var shares: [Double]
     private var now = 0.0
     private var played = 0
     /// All steps so far.
@@ -51,11 +50,10 @@ public struct PlacementReplay: Sendable {
         firstSplit = Self.splitters(first, loads.experts, table)
         split = firstSplit
         mean = loads.values
-        shares = Array(repeating: 0, count: table.totalSlots)
     }
 
-    private static func splitters(_ layers: [LayerPlan], _ experts: Int, _ table: HostTable) -> [Resplitter] {
-        layers.map { Resplitter($0, experts: experts, table: table) }
+    private static func splitters(_ layers: [LayerPlan], _ experts: Int, _ table: HostTable) -> [Split] {
+        layers.map { Split($0, experts, table) }
     }
 
     /// Plays one step of `loads` and decides at its end. Throws `.loads` for another shape than the first step's.
@@ -88,7 +86,7 @@ public struct PlacementReplay: Sendable {
         guard let coming else { return }
         for layer in installed.indices where coming.readyAt[layer] <= moment && installed[layer] != coming.layers[layer] {
             installed[layer] = coming.layers[layer]
-            split[layer] = Resplitter(installed[layer], experts: experts, table: table)
+            split[layer] = Split(installed[layer], experts, table)
         }
         if coming.readyAt.allSatisfy({ $0 <= moment }) { self.coming = nil }
     }
@@ -99,8 +97,8 @@ public struct PlacementReplay: Sendable {
             let demand = Array(loads.layer(layer))
             mean += demand.reduce(0, +) / table.totalSpeed
             fixed += first[layer].level(demand, on: table)
-            resplit += firstSplit[layer].split(demand, into: &shares)
-            live += split[layer].split(demand, into: &shares)
+            resplit += firstSplit[layer].level(demand)
+            live += split[layer].level(demand)
             bound += LowerBound.of(demand, on: table).value
         }
         // Steps without tokens are balanced, whatever the plan.
@@ -158,6 +156,20 @@ public struct PlacementReplay: Sendable {
         }
         return Double(stalled) * (migration.seconds ?? 0) / Double(max(migration.rounds, 1))
     }
+}
+
+/// The tokens of one layer's batches on its copies; each split starts from the one before it.
+private struct Split: Sendable {
+    private var resplitter: Resplitter
+    private var shares: [Double]
+
+    init(_ layer: LayerPlan, _ experts: Int, _ table: HostTable) {
+        resplitter = Resplitter(layer, experts: experts, table: table)
+        shares = layer.shares
+    }
+
+    /// The least greatest load that the copies allow.
+    mutating func level(_ demand: [Double]) -> Double { resplitter.split(demand, into: &shares) }
 }
 
 /// Two to a power, by the series that the standard library lacks without Foundation: exact to 1e-12 for -1 ... 0, halved outside.
