@@ -62,4 +62,7 @@ enum Limits {
 
     /// Bytes of a host's name, as the domain name system has it.
     static let hostNameBytes = 253
+
+    /// A table of expert loads as text: 16 Mi figures of some 8 letters each would be 128 MiB. Reading takes several times that in memory.
+    static let loadBytes = 256 << 20
 }
