@@ -56,7 +56,8 @@ public struct HeatMap: Sendable {
     {
         guard before.layers == after.layers, before.hosts == after.hosts else {
             throw .invalid(
-                "a heat map needs the same hosts and layers twice, got \(before.layers) x \(before.hosts) and \(after.layers) x \(after.hosts)")
+                "a heat map needs the same hosts and layers twice, got \(before.layers) x \(before.hosts) and \(after.layers) x \(after.hosts)"
+            )
         }
         self.title = title
         panels = [(names.before, before), (names.after, after)]
@@ -141,7 +142,8 @@ public struct HeatMap: Sendable {
         let step = 4
         var text = "<text x=\"\(origin.x)\" y=\"\(origin.y - 6)\">load of a host over its layer's mean</text>\n"
         for level in 0..<HeatScale.levels {
-            text += "<rect x=\"\(origin.x + level * step)\" y=\"\(origin.y)\" width=\"\(step)\" height=\"14\" fill=\"\(scale.colour(level))\"/>"
+            text +=
+                "<rect x=\"\(origin.x + level * step)\" y=\"\(origin.y)\" width=\"\(step)\" height=\"14\" fill=\"\(scale.colour(level))\"/>"
         }
         for (level, name) in [(0, "0"), (HeatScale.even, "1 (even)"), (HeatScale.levels - 1, Self.figure(scale.greatest, 2))] {
             let x = origin.x + level * step + step / 2

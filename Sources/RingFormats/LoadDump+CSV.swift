@@ -45,7 +45,9 @@ extension LoadDump {
             width = fields.count
             layers += 1
             for field in fields {
-                guard let value = Double(field) else { throw .malformed("\(file), line \(number + 1): \(quoted(String(field))) is no number") }
+                guard let value = Double(field) else {
+                    throw .malformed("\(file), line \(number + 1): \(quoted(String(field))) is no number")
+                }
                 values.append(value)
             }
             guard values.count <= Self.valuesMax else { throw .tooLarge("\(file) holds more than \(Self.valuesMax) loads: sum over steps") }
@@ -82,11 +84,14 @@ extension LoadDump {
                 extents[dimension] = max(extents[dimension], index + 1)
             }
             entries.append((place, value))
-            guard entries.count <= Self.valuesMax else { throw .tooLarge("\(file) holds more than \(Self.valuesMax) lines: sum over steps") }
+            guard entries.count <= Self.valuesMax else {
+                throw .tooLarge("\(file) holds more than \(Self.valuesMax) lines: sum over steps")
+            }
         }
         guard extents[0] * extents[1] <= Self.valuesMax / extents[2], !entries.isEmpty else {
             throw entries.isEmpty
-                ? .malformed("\(file) has a header and no loads") : .tooLarge("\(file) names more than \(Self.valuesMax) pairs of layer and expert")
+                ? FormatError.malformed("\(file) has a header and no loads")
+                : FormatError.tooLarge("\(file) names more than \(Self.valuesMax) pairs of layer and expert")
         }
         var values = [Double](repeating: 0, count: extents[0] * extents[1] * extents[2])
         for entry in entries {

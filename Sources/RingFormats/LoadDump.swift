@@ -49,7 +49,9 @@ public struct LoadDump: Hashable, Sendable {
             try self.init(json: JSONValue(path: path, limit: Limits.loadBytes), file: path)
         } else if [".csv", ".tsv", ".txt"].contains(where: { name.hasSuffix($0) }) {
             let bytes = try FileText.bytes(path: path, limit: Limits.loadBytes)
-            guard let text = String(validating: bytes, as: UTF8.self) else { throw .malformed("\(path) is not valid UTF-8: save it as text") }
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw .malformed("\(path) is not valid UTF-8: save it as text")
+            }
             try self.init(csv: text, file: path)
         } else if name.hasSuffix(".pt") || name.hasSuffix(".pkl") {
             throw .unsupported(

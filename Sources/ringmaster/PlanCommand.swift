@@ -25,7 +25,8 @@ struct PlanCommand: ParsableCommand {
     var cluster: String?
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("So many machines instead of the file's, the further ones of its last kind; several for a table.", valueName: "n"))
+        help: ArgumentHelp(
+            "So many machines instead of the file's, the further ones of its last kind; several for a table.", valueName: "n"))
     var nodes: [Int] = []
     @Option(help: ArgumentHelp("Sequences whose next tokens are decoded together, each with such a context.", valueName: "n"))
     var sequences = 1
@@ -43,7 +44,8 @@ struct PlanCommand: ParsableCommand {
     var prefillWithin: Duration?
     @Option(help: ArgumentHelp("The smallest cluster must decode so many tokens a second.", valueName: "x"))
     var tokensPerSecond: Double?
-    @Option(help: ArgumentHelp("Set an assumption: link=0.8. May be given several times; their names are printed.", valueName: "name=value"))
+    @Option(
+        help: ArgumentHelp("Set an assumption: link=0.8. May be given several times; their names are printed.", valueName: "name=value"))
     var assume: [String] = []
     @Flag(help: "List the models that are known by name.")
     var listModels = false
@@ -52,7 +54,9 @@ struct PlanCommand: ParsableCommand {
 
     func validate() throws {
         if listModels { return }
-        guard model != nil else { throw ValidationError("--model is missing: name a model (--list-models), or a folder with a config.json") }
+        guard model != nil else {
+            throw ValidationError("--model is missing: name a model (--list-models), or a folder with a config.json")
+        }
         guard cluster != nil else { throw ValidationError("--cluster is missing: name a file such as cluster-configs/plan-servers.yaml") }
         if let bad = nodes.first(where: { $0 < 1 || $0 > ClusterShape.machinesMax }) {
             throw ValidationError("--nodes is 1 to \(ClusterShape.machinesMax), got \(bad)")
@@ -70,12 +74,15 @@ struct PlanCommand: ParsableCommand {
             Console.out(json ? PlanModels.json.text(pretty: true) : PlanModels.text)
             return
         }
-        let question = try question()
-        let questions = nodes.isEmpty ? [question] : nodes.map { count in
-            var other = question
-            other.cluster = question.cluster.resized(to: count)
-            return other
-        }
+        let question = try ask()
+        let questions =
+            nodes.isEmpty
+            ? [question]
+            : nodes.map { count in
+                var other = question
+                other.cluster = question.cluster.resized(to: count)
+                return other
+            }
         let plans = try planning { () throws(PlanningError) in
             var plans: [ClusterPlan] = []
             for question in questions { plans.append(try ClusterPlan(question)) }
@@ -93,7 +100,7 @@ struct PlanCommand: ParsableCommand {
         return target
     }
 
-    private func question() throws(CommandError) -> PlanQuestion {
+    private func ask() throws(CommandError) -> PlanQuestion {
         let spec = try Self.spec(model ?? "")
         var shape = try Self.machines(cluster ?? "")
         if let pricePerNodeHour {
@@ -152,7 +159,8 @@ private func planning<Result>(_ body: () throws(PlanningError) -> Result) throws
 /// The models that are known by name, as a list.
 enum PlanModels {
     static var text: String {
-        var table = Table(["model", "parameters", "for a token", "layers", "experts", "context", "KV a token", "unverified"], textual: [0, 7])
+        var table = Table(
+            ["model", "parameters", "for a token", "layers", "experts", "context", "KV a token", "unverified"], textual: [0, 7])
         for model in ModelCatalogue.all {
             table.add([
                 model.name, planCount(Double(model.totalParameters)), planCount(Double(model.activeParameters)), "\(model.layerCount)",

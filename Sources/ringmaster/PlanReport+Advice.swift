@@ -6,7 +6,8 @@ import RingPlacement
 extension PlanReport {
     /// One line for each number of machines.
     var counts: String {
-        var table = Table(["machines", "workers", "fits", "needs each", "prefill", "tokens/s", "cost prefill", "cost decode"], textual: [2])
+        var table = Table(
+            ["machines", "workers", "fits", "needs each", "prefill", "tokens/s", "cost prefill", "cost decode"], textual: [2])
         for plan in plans {
             let cluster = plan.question.cluster
             table.add([

@@ -63,7 +63,8 @@ struct PlanReport {
         if plans.count == 1 {
             for kind in question.cluster.machines { lines.append(Self.line(kind)) }
             if let racks = question.cluster.racks {
-                lines.append("racks: \(racks.machines) machines each, \(fixed(racks.uplinkBytesPerSecond * 8 / 1e9, 0)) Gbit/s between them")
+                lines.append(
+                    "racks: \(racks.machines) machines each, \(fixed(racks.uplinkBytesPerSecond * 8 / 1e9, 0)) Gbit/s between them")
             }
         }
         return lines.joined(separator: "\n")
@@ -124,7 +125,8 @@ struct PlanReport {
         }
         if plan.question.cluster.machineCount > 1 {
             lines.append(
-                "ring: a hop moves \(planBytes(prefill.hopBytes)) a rank and layer, \(planBytes(prefill.ringBytes)) come into a machine in all")
+                "ring: a hop moves \(planBytes(prefill.hopBytes)) a rank and layer, \(planBytes(prefill.ringBytes)) come into a machine in all"
+            )
         }
         if let dispatch = prefill.dispatchBytes, let rotation = prefill.rotationBytes, prefill.movement != .none {
             lines.append(
@@ -167,7 +169,9 @@ struct PlanReport {
     }
 
     private static func cost(_ plan: ClusterPlan) -> String? {
-        guard let prefill = plan.prefillCost, let decode = plan.decodeCost, let price = plan.question.cluster.pricePerHour else { return nil }
+        guard let prefill = plan.prefillCost, let decode = plan.decodeCost, let price = plan.question.cluster.pricePerHour else {
+            return nil
+        }
         return "Cost of a million tokens at \(planFigure(price)) an hour for all machines: prefill \(planFigure(prefill)), "
             + "decode \(planFigure(decode))"
     }

@@ -24,11 +24,13 @@ struct HeatMapTests {
         let after = try HostLoads(layers: 2, hosts: 2, values: [2, 2, 4, 4])
         #expect(abs(before.balance - 6.0 / 7) < 1e-12 && after.balance == 1)
         let svg = try HeatMap(before: before, after: after, title: "two").svg
-        #expect(svg.contains("balance 0.857; busiest host 1.50 times the mean, in layer 0") && svg.contains("balance 1.000; busiest host 1.00"))
+        #expect(
+            svg.contains("balance 0.857; busiest host 1.50 times the mean, in layer 0") && svg.contains("balance 1.000; busiest host 1.00"))
         #expect(svg.contains("1 (even)") && svg.contains(">layer<") && svg.contains(">host<") && !svg.contains("busiest of"))
     }
 
-    @Test("any number of hosts and layers gives a picture of bounded size", arguments: [(1, 1), (58, 8), (60, 64), (92, 896), (300, 10_000)])
+    @Test(
+        "any number of hosts and layers gives a picture of bounded size", arguments: [(1, 1), (58, 8), (60, 64), (92, 896), (300, 10_000)])
     func sizes(layers: Int, hosts: Int) throws {
         let svg = try map(layers: layers, hosts: hosts)
         #expect(isWellFormed(svg) && svg.utf8.count < 1_500_000, "\(svg.utf8.count) bytes")

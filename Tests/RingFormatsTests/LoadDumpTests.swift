@@ -56,7 +56,10 @@ struct LoadDumpTests {
             (#"{"snapshots": [{"window_expert_load": [[1]], "physical_to_logical_map": [[0, 0]]}]}"#, "another shape"),
             (#"{"snapshots": [{"window_expert_load": [[1]], "physical_to_logical_map": [[0.5]]}]}"#, "names experts"),
             (#"{"snapshots": [{"window_expert_load": [1], "physical_to_logical_map": [0]}]}"#, "no table of layers"),
-            (#"{"num_logical_experts": 1, "snapshots": [{"window_expert_load": [[1]], "physical_to_logical_map": [[1]]}]}"#, "beyond the 1"),
+            (
+                #"{"num_logical_experts": 1, "snapshots": [{"window_expert_load": [[1]], "physical_to_logical_map": [[1]]}]}"#,
+                "beyond the 1"
+            ),
         ])
     func badJSON(_ text: String, _ complaint: String) {
         let found = sentence { _ = try json(text) }

@@ -49,13 +49,17 @@ struct MachineConfigTests {
             ("memory: 1GiB", "reserved: 1GiB", "the key 'memory' is missing: a plan needs it"),
             ("memory: 1GiB", "memory: 0", "have no memory"), ("memory: 1GiB", "memory: 1GiB\n    reserved: 2GiB", "reserve less"),
             ("tflops: 1\n", "tfops: 1\n", "did you mean 'tflops'"), ("tflops: 1\n", "tflops: 0\n", "'tflops' must be a number from"),
-            ("link_gbits: 8", "link_gbits: fast", "'link_gbits' must be a number"), ("link_gbits: 8", "count: 1", "'link_gbits' is missing"),
+            ("link_gbits: 8", "link_gbits: fast", "'link_gbits' must be a number"),
+            ("link_gbits: 8", "count: 1", "'link_gbits' is missing"),
             ("link_gbits: 8", "link_gbits: 8\n    nvme: 1TB", "NVMe without a speed"),
             ("link_gbits: 8", "link_gbits: 8\n    count: 0", "'count' must be a whole number from 1"),
             ("link_gbits: 8", "link_gbits: 8\nracks: {machines: 0, uplink_gbits: 1}", "'machines' must be a whole number from 1"),
             ("link_gbits: 8", "link_gbits: 8\nracks: {machines: 2}", "'uplink_gbits' is missing"),
             ("machines:\n  - memory: 1GiB\n    tflops: 1\n    memory_gbytes: 10\n    link_gbits: 8\n", "machines: 3\n", "must be a list"),
-            ("machines:\n  - memory: 1GiB\n    tflops: 1\n    memory_gbytes: 10\n    link_gbits: 8\n", "machines: [3]\n", "must be a mapping"),
+            (
+                "machines:\n  - memory: 1GiB\n    tflops: 1\n    memory_gbytes: 10\n    link_gbits: 8\n", "machines: [3]\n",
+                "must be a mapping"
+            ),
             ("machines:\n  - memory: 1GiB\n    tflops: 1\n    memory_gbytes: 10\n    link_gbits: 8\n", "machines: []\n", "no machines"),
             (
                 "machines:\n  - memory: 1GiB\n    tflops: 1\n    memory_gbytes: 10\n    link_gbits: 8\n",

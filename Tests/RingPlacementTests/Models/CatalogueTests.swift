@@ -62,7 +62,9 @@ struct CatalogueTests {
     @Test("names are found in any case, and the nearest is offered for one that is not known")
     func names() throws {
         #expect(try ModelCatalogue.find("DeepSeek_V3").name == "deepseek-v3")
-        for (wrong, right) in [("kimi-k4", "kimi-k2"), ("lama-3-8b", "llama-3-8b"), ("gpt-oss", "gpt-oss-120b"), ("deepseek-v4", "deepseek-v4-flash")] {
+        for (wrong, right) in [
+            ("kimi-k4", "kimi-k2"), ("lama-3-8b", "llama-3-8b"), ("gpt-oss", "gpt-oss-120b"), ("deepseek-v4", "deepseek-v4-flash"),
+        ] {
             do {
                 _ = try ModelCatalogue.find(wrong)
                 Issue.record("\(wrong) was found")

@@ -36,7 +36,8 @@ struct PlanTests {
         let decode = try #require(plan.decode)
         // 64,000 elements of the cache, 17,448 common parameters and two experts of one byte each.
         #expect(decode.memoryBytes == 128_000 + 34_896 + 3072)
-        #expect(abs(decode.time.seconds - decode.memoryBytes / 1e9) < 1e-12)
+        // Each phase has as many FLOP as bytes, or more: 2 x 1000 x 128, 2 x 17,448 and 4 x 1,536.
+        #expect(abs(decode.time.seconds - Double(256_000 + 34_896 + 6144) / 1e9) < 1e-12)
     }
 
     @Test("four machines: a quarter of the arithmetic, three quarters of three quarters of the ring, and a spare slot")
@@ -52,14 +53,15 @@ struct PlanTests {
         #expect(prefill.hopBytes == 250 * 64)
         let attention = prefill.time.phases[0]
         #expect(abs(attention[.compute] - 1000.0 * 1001 / 2 * 128 * 2 / 4 / 1e9) < 1e-12)
-        // 36,000 bytes a layer at 100 MB/s, and three hops of a millisecond: longer than its 16 ms of arithmetic? No: hidden.
+        // 36,000 bytes a layer at 100 MB/s, and three hops of a millisecond: hidden under 16 ms of arithmetic.
         #expect(abs(attention[.link] - 2 * (36_000 / 1e8 + 3e-3)) < 1e-12)
         #expect(attention.seconds == max(attention[.compute], attention[.link]))
-        // 7/16 of tokens miss... each machine is reached by 1 - (3/4)^2 = 7/16 of all tokens; 750 come, as many leave.
+        // Each machine is reached by 1 - (3/4)^2 = 7/16 of the others' 750 tokens, and as many of its own leave.
         let visits = 750.0 * 7 / 16
         #expect(abs(try #require(prefill.dispatchBytes) - visits * 32 * 3) < 1e-6)
         #expect(abs(try #require(prefill.rotationBytes) - 8 * 1536 * 0.75) < 1e-6)
-        #expect(prefill.movement == .experts)
+        // Either way is hidden under arithmetic, so that tokens move, as they do where nothing speaks for experts.
+        #expect(prefill.movement == .tokens)
     }
 
     @Test("a step of decoding waits for two exchanges of attention a layer, and two of experts")
@@ -108,6 +110,7 @@ struct PlanTests {
         func rotationIsLess(_ count: Int) throws -> Bool {
             var question = try PlanCases.question(name, cluster: PlanCases.servers(count))
             question.expertType = .mxfp4
+            question.cluster.machines[0].memoryBytes = 1e13
             let prefill = try #require(try ClusterPlan(question).prefill)
             return try #require(prefill.rotationBytes) < #require(prefill.dispatchBytes)
         }
