@@ -121,11 +121,14 @@ struct PlanCommand: ParsableCommand {
 
     /// A model of the catalogue, or of a folder: what has a `/` in it, or is one, is a folder.
     private static func spec(_ name: String) throws(CommandError) -> ModelSpec {
-        var isFolder: ObjCBool = false
-        let exists = FileManager.default.fileExists(atPath: name, isDirectory: &isFolder)
-        if name.contains("/") || exists {
-            guard exists else { throw .failed("\(printable(name)) does not exist: give a folder with a config.json, or a model's name") }
-            guard isFolder.boolValue else { throw .usage("\(printable(name)) is a file: give the folder of the model") }
+        let attributes = try? FileManager.default.attributesOfItem(atPath: name)
+        if name.contains("/") || attributes != nil {
+            guard let attributes else {
+                throw .failed("\(printable(name)) does not exist: give a folder with a config.json, or a model's name")
+            }
+            guard attributes[.type] as? FileAttributeType != .typeRegular else {
+                throw .usage("\(printable(name)) is a file: give the folder of the model")
+            }
             return try reading { () throws(FormatError) in try ModelSpec(folder: name) }
         }
         return try planning { () throws(PlanningError) in try ModelCatalogue.find(name) }
