@@ -157,9 +157,10 @@ struct SpecReader {
         let width = try first(of: ["moe_intermediate_size", "intermediate_size"])
         let shared = ["n_shared_experts", "num_shared_experts"].first { fields.contains($0) }
         let sharedCount = try shared.map { key throws(FormatError) in try fields.integer(key, in: 0...4096) } ?? 0
+        let type = try fields.string("model_type") ?? ""
         return ExpertsSpec(
             count: count, chosen: chosen, width: width, latent: try optional("routed_expert_hidden_size"), sharedWidth: sharedCount * width,
-            hasBias: try fields.string("model_type") == "gpt_oss")
+            hasBias: type == "gpt_oss", hasRouterBias: !["mixtral", "qwen3_moe", "deepseek_v2"].contains(type))
     }
 
     // MARK: types
