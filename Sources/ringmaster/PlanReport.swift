@@ -46,7 +46,7 @@ struct PlanReport {
             "\(model.name): \(planCount(Double(model.totalParameters))) parameters, \(planCount(Double(model.activeParameters))) for a token, "
                 + "\(model.layerCount) layers"
                 + (model.experts.map { ", \(model.sparseLayers) of them with \($0.count) experts, \($0.chosen) chosen" } ?? ""),
-            "weights: \(planBytes(question.denseBytes)) of \(question.denseType.rawValue) in every worker"
+            "weights: \(planBytes(question.denseBytes)) of \(question.denseType.rawValue) in every \(question.assumptions.sharesWeights ? "machine" : "worker")"
                 + (model.experts.map {
                     ", \(planBytes(question.expertBytes * Double($0.count * model.sparseLayers))) of experts in "
                         + "\(question.expertType.rawValue), \(planBytes(question.expertBytes)) each"
@@ -103,8 +103,9 @@ struct PlanReport {
             var lines = ["It does not fit: \(planBytes(memory)) are missing in memory over all workers."]
             for worker in plan.memory.workers where worker.missingBytes > 0 {
                 lines.append(
-                    "Each worker on \(printable(worker.name)) needs \(planBytes(worker.fixedBytes)) before it holds an expert, "
-                        + "\(planBytes(worker.missingBytes)) more than it has.")
+                    "Each worker on \(printable(worker.name)) needs \(planBytes(worker.fixedBytes))"
+                        + (question.model.experts == nil ? "" : " before it holds an expert")
+                        + ", \(planBytes(worker.missingBytes)) more than it has.")
             }
             if experts > 0 { lines.append("\(planBytes(experts)) of experts fit neither in memory nor on NVMe.") }
             return lines.joined(separator: "\n")
@@ -130,8 +131,8 @@ struct PlanReport {
         }
         if let dispatch = prefill.dispatchBytes, let rotation = prefill.rotationBytes, prefill.movement != .none {
             lines.append(
-                "\(prefill.movement.rawValue) move: tokens to experts and back are \(planBytes(dispatch)) through a machine's link, "
-                    + "experts to tokens \(planBytes(rotation))")
+                "\(prefill.movement.rawValue) move: through a machine's link go \(planBytes(dispatch)) of tokens and sums, or "
+                    + "\(planBytes(rotation)) of experts")
         }
         return lines.joined(separator: "\n")
     }
