@@ -100,7 +100,7 @@ let package = Package(
         .testTarget(name: "RingCoreTests", dependencies: ["RingCore"], swiftSettings: swift),
         .testTarget(name: "RingPlacementTests", dependencies: ["RingCore", "RingPlacement"], swiftSettings: swift),
         .testTarget(name: "RingControlTests", dependencies: ["RingControl", "RingCore"], swiftSettings: swift),
-        .testTarget(name: "RingFormatsTests", dependencies: ["RingFormats", "RingPlacement", yams], swiftSettings: swift),
+        .testTarget(name: "RingFormatsTests", dependencies: ["RingFormats", "RingPlacement", crypto, yams], swiftSettings: swift),
         .testTarget(
             name: "RingEngineTests", dependencies: ["RingCore", "RingEngine", "RingKernels", "RingTransport"], swiftSettings: swift
         ),

@@ -19,6 +19,11 @@ enum Limits {
     /// model.safetensors.index.json: about 100 bytes a tensor, so a million tensors.
     static let indexBytes = 64 << 20
 
+    /// A table of expert loads, and a plan: 92 layers of 896 experts are 330 kB a step as 32-bit numbers, a plan of them over 10,000 hosts 60 MB.
+    static let loadTableBytes = 1 << 30
+    /// A placement plan: some 25 bytes a slot.
+    static let planBytes = 512 << 20
+
     /// Nesting of JSON arrays and objects. Each level is a stack frame of the decoder of a few hundred bytes; real files nest to 8.
     static let jsonDepth = 128
 
@@ -62,7 +67,4 @@ enum Limits {
 
     /// Bytes of a host's name, as the domain name system has it.
     static let hostNameBytes = 253
-
-    /// A table of expert loads as text: 16 Mi figures of some 8 letters each would be 128 MiB. Reading takes several times that in memory.
-    static let loadBytes = 256 << 20
 }

@@ -9,7 +9,10 @@ import RingWorker
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure this machine against its own roofline.",
-        subcommands: [BenchAttention.self, BenchDecode.self, BenchPrefill.self, BenchRing.self, BenchTrace.self, BenchTransport.self])
+        subcommands: [
+            BenchAttention.self, BenchDecode.self, BenchPlacement.self, BenchPrefill.self, BenchRing.self, BenchTrace.self,
+            BenchTransport.self,
+        ])
 }
 
 /// Refuses heads that no benchmark takes.

@@ -83,7 +83,7 @@ struct PlanCommand: ParsableCommand {
                 other.cluster = question.cluster.resized(to: count)
                 return other
             }
-        let plans = try planning { () throws(PlanningError) in
+        let plans = try fromPlanner { () throws(PlanningError) in
             var plans: [ClusterPlan] = []
             for question in questions { plans.append(try ClusterPlan(question)) }
             return plans
@@ -110,7 +110,7 @@ struct PlanCommand: ParsableCommand {
         for text in assume {
             let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard parts.count == 2 else { throw .usage("--assume takes a name and a value, such as link=0.8, got '\(printable(text))'") }
-            try planning { () throws(PlanningError) in try assumptions.set(parts[0], to: parts[1]) }
+            try fromPlanner { () throws(PlanningError) in try assumptions.set(parts[0], to: parts[1]) }
         }
         return PlanQuestion(
             model: spec, tokens: context ?? spec.contextMax, sequences: sequences, cluster: shape,
@@ -131,7 +131,7 @@ struct PlanCommand: ParsableCommand {
             }
             return try reading { () throws(FormatError) in try ModelSpec(folder: name) }
         }
-        return try planning { () throws(PlanningError) in try ModelCatalogue.find(name) }
+        return try fromPlanner { () throws(PlanningError) in try ModelCatalogue.find(name) }
     }
 
     private static func machines(_ path: String) throws(CommandError) -> ClusterShape {
@@ -151,7 +151,7 @@ struct PlanCommand: ParsableCommand {
 }
 
 /// Runs `body`, whose errors are the planner's; all of them are values that a person gave.
-private func planning<Result>(_ body: () throws(PlanningError) -> Result) throws(CommandError) -> Result {
+private func fromPlanner<Result>(_ body: () throws(PlanningError) -> Result) throws(CommandError) -> Result {
     do {
         return try body()
     } catch {

@@ -11,7 +11,8 @@ struct Ringmaster: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, AttendCommand.self, UpCommand.self, CoordinatorCommand.self, WorkerCommand.self, SubmitCommand.self,
             JobsCommand.self, StatusCommand.self, TopCommand.self, DrainCommand.self, ClusterCommand.self, TokenCommand.self,
-            KeyCommand.self, ModelCommand.self, BenchCommand.self, VerifyCommand.self, SimulateCommand.self, PlanCommand.self,
+            KeyCommand.self, ModelCommand.self, BenchCommand.self, VerifyCommand.self, SimulateCommand.self, PlaceCommand.self,
+            PlanCommand.self,
             DoctorCommand.self,
             VersionCommand.self,
         ])

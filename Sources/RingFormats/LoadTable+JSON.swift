@@ -7,9 +7,9 @@
 //   a snapshot is taken as the one under which its loads were measured.
 // - The table itself, or an object with it under `loads`.
 
-extension LoadDump {
+extension LoadTable {
     /// Takes the table out of a document; `file` names it in errors.
-    public init(json: JSONValue, file: String) throws(FormatError) {
+    init(json: JSONValue, file: String) throws(FormatError) {
         if let snapshots = json["snapshots"] {
             self = try Self.snapshots(snapshots, of: json, file: file)
             return
@@ -20,10 +20,10 @@ extension LoadDump {
         }
         var reader = TableReader(file: file)
         try reader.read(table)
-        try self.init(shape: reader.shape, values: reader.values, file: file)
+        try self.init(reader.shape, reader.values, file: file)
     }
 
-    private static func snapshots(_ value: JSONValue, of json: JSONValue, file: String) throws(FormatError) -> LoadDump {
+    private static func snapshots(_ value: JSONValue, of json: JSONValue, file: String) throws(FormatError) -> LoadTable {
         guard let list = value.arrayValue, !list.isEmpty else { throw .malformed("'snapshots' in \(file) is no list, or an empty one") }
         var all: [Double] = []
         var shape: [Int] = []
@@ -45,9 +45,9 @@ extension LoadDump {
             guard shape.isEmpty || shape == [reader.shape[0], experts] else { throw .malformed("\(what) has another shape than the first") }
             shape = [reader.shape[0], experts]
             all += folded(reader.values, map.values, shape, copies: reader.shape[1])
-            guard all.count <= valuesMax else { throw .tooLarge("\(file) holds more than \(valuesMax) loads: leave out some snapshots") }
+            guard all.count <= spanMax else { throw .tooLarge("\(file) holds more than \(spanMax) loads: leave out some snapshots") }
         }
-        return try LoadDump(shape: [list.count] + shape, values: all, file: file)
+        return try LoadTable([list.count] + shape, all, file: file)
     }
 
     /// Experts of the model: as the file says, else one more than the highest in the map. Checks the map; -1 is a slot without an expert.
