@@ -29,33 +29,50 @@ struct Repair {
     private var rooms: [Double] = []
     private var stock: [Double] = []
     private var refuges: [Int] = []
-    private var given: [Bool] = []
+    /// Hosts above the level.
+    private var hot: [Int] = []
 
     /// Brings hosts down to the level with at most `budget` new copies. Returns the number of them; hosts that stay above the level are
     /// for `settle`, which raises it.
     mutating func run(_ flow: inout ShareFlow, budget: Int) -> Int {
-        given = Array(repeating: false, count: flow.hosts.count)
         var moves = 0
-        while let host = hottest(flow) {
-            if flow.push(from: host) { continue }
-            if let bridge = bestBridge(flow, within: budget - moves) {
+        collectHot(&flow)
+        while let place = hottest(flow) {
+            let host = hot[place]
+            if flow.room(host) >= -flow.tiny * flow.hosts.speeds[host] {
+                hot.remove(at: place)
+            } else if flow.push(from: host) {
+                continue
+            } else if let bridge = bestBridge(flow, within: budget - moves) {
                 build(bridge, &flow)
                 moves += bridge.moves
+                // The host of a refuge may be above the level now.
+                if let refuge = bridge.refuge, !hot.contains(Int(flow.hostOf[refuge])) { hot.append(Int(flow.hostOf[refuge])) }
             } else {
-                given[host] = true
+                hot.remove(at: place)
             }
         }
         return moves
     }
 
-    /// The host farthest above the level, of those that are not given up.
-    private func hottest(_ flow: ShareFlow) -> Int? {
-        var best = (host: -1, excess: flow.tiny)
-        for host in 0..<flow.hosts.count where !given[host] {
-            let excess = -flow.room(host) / flow.hosts.speeds[host]
-            if excess > best.excess { best = (host, excess) }
+    /// Pushes all that can be pushed over copies that exist, and lists the hosts that stay above the level.
+    private mutating func collectHot(_ flow: inout ShareFlow) {
+        hot.removeAll(keepingCapacity: true)
+        for host in 0..<flow.hosts.count {
+            let tiny = flow.tiny * flow.hosts.speeds[host]
+            while flow.room(host) < -tiny, flow.push(from: host) {}
+            if flow.room(host) < -tiny { hot.append(host) }
         }
-        return best.host < 0 ? nil : best.host
+    }
+
+    /// The place in the list of the host farthest above the level.
+    private func hottest(_ flow: ShareFlow) -> Int? {
+        var best = (place: -1, excess: -Double.infinity)
+        for (place, host) in hot.enumerated() {
+            let excess = -flow.room(host) / flow.hosts.speeds[host]
+            if excess > best.excess { best = (place, excess) }
+        }
+        return best.place < 0 ? nil : best.place
     }
 
     private func build(_ bridge: Bridge, _ flow: inout ShareFlow) {
@@ -82,8 +99,12 @@ struct Repair {
         var best: Bridge?
         for host in 0..<flow.hosts.count where !flow.wasReached(host) {
             let room = rooms[islands[host]]
-            // What cannot be better than the best needs no closer look.
-            guard room > asked * Self.worth, best.map({ min(most, room) >= $0.amount * 0.999 || $0.moves > 1 }) ?? true else { continue }
+            guard room > asked * Self.worth else { continue }
+            if let best, best.moves == 1 {
+                // What cannot be better than the best needs no closer look.
+                let possible = min(most, room)
+                guard possible > best.amount * 1.001 || (possible > best.amount * 0.999 && room - most < best.left) else { continue }
+            }
             guard let source = sources.first(where: { !flow.holds(host, $0.expert) }) else { continue }
             guard let bridge = bridge(to: host, source, asked, flow, within: budget) else { continue }
             if best.map({ isBetter(bridge, $0) }) ?? true { best = bridge }
@@ -186,7 +207,8 @@ struct Repair {
                 // A copy with tokens may be what holds the island together: only this host's own room is sure.
                 let sure = tokens > flow.tiny ? max(0, flow.room(host)) + tokens : room
                 freed = Bridge(
-                    expert: source.expert, slot: slot, heir: heir, refuge: nil, amount: min(source.amount, sure), left: sure - source.amount)
+                    expert: source.expert, slot: slot, heir: heir, refuge: nil, amount: min(source.amount, sure), left: sure - source.amount
+                )
             }
         }
         if let freed, freed.amount > asked * Self.worth { return freed }
