@@ -38,7 +38,7 @@ struct Replanner {
     /// Planning anew is not worth its moves for less than this part of the balance, and neither is a repair.
     static let indifference = 0.002
     /// How far above its bound a repaired layer may stay when moves are free to choose.
-    static let slack = 0.004
+    static let slack = 0.006
 
     private let loads: ExpertLoads
     private let hosts: HostTable
@@ -120,6 +120,7 @@ struct Replanner {
     /// Every layer brought down to its bound and `slack` above it; with infinite slack the copies stay.
     private func repair(slack: Double) -> (layers: [LayerPlan], moves: Int) {
         var moves = 0
+        var repair = Repair()
         var demand: [Double] = []
         var layers: [LayerPlan] = []
         layers.reserveCapacity(loads.layers)
@@ -129,7 +130,7 @@ struct Replanner {
             if options.twoDomains { flow.domains = domains }
             if slack < .infinity {
                 flow.aim(at: bounds[layer] * (1 + slack))
-                moves += flow.repair(budget: hosts.totalSlots)
+                moves += repair.run(&flow, budget: hosts.totalSlots)
                 flow.aim(at: bounds[layer])
             }
             flow.settle()

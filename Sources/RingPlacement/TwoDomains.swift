@@ -7,6 +7,7 @@ struct TwoDomains {
     private let hosts: HostTable
     private let reduced: HostTable
     private var planner: LayerPlanner
+    private var spare = SpareCopies()
     /// The domain of each host, numbered from 0.
     private let domains: [Int]
     private let domainCount: Int
@@ -53,7 +54,7 @@ struct TwoDomains {
             }
         }
         try addSecondCopies(demand, &row)
-        if fills { SpareCopies.fill(&row, demand, on: hosts) }
+        if fills { spare.fill(&row, demand, on: hosts) }
         var flow = ShareFlow(row, demand, on: hosts)
         flow.settle()
         flow.write(into: &row)
