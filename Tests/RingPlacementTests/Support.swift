@@ -23,7 +23,7 @@ struct Draws: RandomNumberGenerator {
     /// Loads of one of eight kinds: small whole numbers with zeros, uniform, heavy-tailed, ranks, one hot expert, two levels, nearly equal
     /// with one hot, all equal.
     mutating func loads(_ count: Int, kind: Int) -> [Double] {
-        var values = (0..<count).map { _ in
+        var values = (0..<count).map { _ -> Double in
             switch kind % 8 {
             case 0: Double(below(10))
             case 1: 1 + unit()
