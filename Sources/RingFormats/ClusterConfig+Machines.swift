@@ -19,13 +19,15 @@ extension ClusterConfig {
 
     /// The sections `machines` and `racks`; nil if there is none of the first.
     static func machines(_ root: YAMLFields) throws(FormatError) -> ClusterShape? {
-        let racks = try racks(root)
+        let rackShape = try racks(root)
         guard let sections = try root.sections("machines") else {
-            guard racks == nil else { throw root.failure("'racks' stand without 'machines': say what machines stand in them", at: root["racks"]) }
+            guard rackShape == nil else {
+                throw root.failure("'racks' stand without 'machines': say what machines stand in them", at: root["racks"])
+            }
             return nil
         }
         guard sections.count <= kindsMax else { throw root.failure("'machines' has more than \(kindsMax) kinds", at: root["machines"]) }
-        var shape = ClusterShape(machines: [], racks: racks)
+        var shape = ClusterShape(machines: [], racks: rackShape)
         for section in sections { shape.machines.append(try machine(section, number: shape.machines.count + 1)) }
         do {
             try shape.check()

@@ -42,16 +42,18 @@ struct SpecReader {
             case "glm4_moe": try fields.flag("use_qk_norm", default: false) ? .perHead : .none
             default: .none
             }
+        // Qwen 3 has a default of its own; elsewhere heads share the model's width.
+        let shared = type == "qwen3" ? 128 : max(1, try size("hidden_size") / heads)
         var attention = GroupedAttention(
             heads: heads, kvHeads: try optional("num_key_value_heads") ?? heads,
-            headDim: try optional("head_dim") ?? (type == "qwen3" ? 128 : max(1, try size("hidden_size") / heads)),
+            headDim: try optional("head_dim") ?? shared,
             hasBias: try fields.flag("attention_bias", default: isOSS || type == "qwen2"), hasSinks: isOSS, norm: norm)
         guard attention.heads % attention.kvHeads == 0 else {
             throw fields.wrong("num_key_value_heads", fields["num_key_value_heads"], "a divisor of num_attention_heads, \(heads)")
         }
         let all = LayerGroup(count, .grouped(attention))
-        guard try isOSS || type == "mistral" || fields.flag("use_sliding_window", default: false),
-            let window = try optional("sliding_window")
+        let slides = try fields.flag("use_sliding_window", default: isOSS || type == "mistral")
+        guard slides, let window = try optional("sliding_window")
         else { return [all] }
         attention.window = window
         let windowed = try windowedLayers(of: count)
@@ -61,7 +63,9 @@ struct SpecReader {
     /// Layers with a window: as `layer_types` says, else all of them.
     private func windowedLayers(of count: Int) throws(FormatError) -> Int {
         guard let types = fields["layer_types"] else { return count }
-        guard let names = types.arrayValue, names.count == count else { throw fields.wrong("layer_types", types, "a list of \(count) names") }
+        guard let names = types.arrayValue, names.count == count else {
+            throw fields.wrong("layer_types", types, "a list of \(count) names")
+        }
         return names.count { $0.stringValue == "sliding_attention" }
     }
 
@@ -135,7 +139,10 @@ struct SpecReader {
         }
         guard try fields.integer("decoder_sparse_step", in: 1...layers, default: 1) == 1,
             try fields.integer("moe_layer_freq", in: 1...layers, default: 1) == 1
-        else { throw .unsupported("\(fields.file) has experts in some layers only (decoder_sparse_step, moe_layer_freq), which plans do not know") }
+        else {
+            throw .unsupported(
+                "\(fields.file) has experts in some layers only (decoder_sparse_step, moe_layer_freq), which plans do not know")
+        }
         return try fields.integer("first_k_dense_replace", in: 0...layers, default: 0)
     }
 
@@ -143,22 +150,25 @@ struct SpecReader {
     func experts() throws(FormatError) -> ExpertsSpec {
         let count = try first(of: ["n_routed_experts", "num_experts", "num_local_experts"])
         let chosen = try first(of: ["num_experts_per_tok", "num_experts_per_token"])
-        guard chosen <= count else { throw fields.wrong("num_experts_per_tok", .integer(Int64(chosen)), "at most the experts of a layer, \(count)") }
+        guard chosen <= count else {
+            throw fields.wrong("num_experts_per_tok", .integer(Int64(chosen)), "at most the experts of a layer, \(count)")
+        }
         // Families without a width of their own for experts have experts alone.
         let width = try first(of: ["moe_intermediate_size", "intermediate_size"])
         let shared = ["n_shared_experts", "num_shared_experts"].first { fields.contains($0) }
         let sharedCount = try shared.map { key throws(FormatError) in try fields.integer(key, in: 0...4096) } ?? 0
+        let type = try fields.string("model_type") ?? ""
         return ExpertsSpec(
             count: count, chosen: chosen, width: width, latent: try optional("routed_expert_hidden_size"), sharedWidth: sharedCount * width,
-            hasBias: try fields.string("model_type") == "gpt_oss")
+            hasBias: type == "gpt_oss", hasRouterBias: !["mixtral", "qwen3_moe", "deepseek_v2"].contains(type))
     }
 
     // MARK: types
 
     /// How weights are stored: of experts, and of all others.
     func types() throws(FormatError) -> (experts: StoredType, dense: StoredType) {
-        let name = try fields.string("dtype") ?? fields.string("torch_dtype")
-        let plain: StoredType = name == "float32" ? .f32 : .bf16
+        let (newName, oldName) = (try fields.string("dtype"), try fields.string("torch_dtype"))
+        let plain: StoredType = (newName ?? oldName) == "float32" ? .f32 : .bf16
         let holder = fields.contains("quantization_config") ? fields : outer
         guard let value = holder["quantization_config"] else { return (plain, plain) }
         let quantised = try ConfigFields(value, file: fields.file, prefix: holder.prefix + "quantization_config.")
@@ -171,7 +181,8 @@ struct SpecReader {
             return (type, ignored.contains { $0.contains("attn") } ? plain : type)
         case let other:
             throw .unsupported(
-                "\(fields.file) is quantised by \(quoted(other)), of which no plan can be made: it is one of fp8, mxfp4, compressed-tensors")
+                "\(fields.file) is quantised by \(quoted(other)), of which no plan can be made: it is one of fp8, mxfp4, compressed-tensors"
+            )
         }
     }
 

@@ -16,6 +16,8 @@ struct Grouping {
         var level: Double { load / speed }
     }
 
+    /// So close to the bound no other number of groups is tried.
+    private static let contentment = 0.001
     /// Work of one layer's local search, in comparisons: some 10 ms.
     private static let effort = 4_000_000
 
@@ -23,15 +25,28 @@ struct Grouping {
     private var loads: [Double] = []
 
     /// Divides the experts, whose loads ascend, over hosts with at least one slot each. `level` is the layer's lower bound: nothing is
-    /// looked for once it is reached.
+    /// looked for once it is reached. The least number of groups leaves the most hosts to hot experts and no slot empty; more groups leave
+    /// empty slots, which hot hosts may need. Which is better depends on the loads, so some numbers are tried.
     mutating func divide(_ loads: [Double], over order: [Int], of hosts: HostTable, level: Double) {
         self.loads = loads
         let bodies = order.reduce(0) { $0 + hosts.slots[$1] - 1 }
-        let count = max(1, min(order.count, loads.count - bodies))
-        groups = Array(repeating: Group(), count: count)
-        dealHosts(order, of: hosts)
-        dealExperts(mean: loads.reduce(0, +) / order.reduce(0) { $0 + hosts.speeds[$1] })
-        improve(of: hosts, until: level * (1 + 1e-6))
+        let least = max(1, min(order.count, loads.count - bodies))
+        let most = min(order.count, loads.count)
+        let mean = loads.reduce(0, +) / order.reduce(0) { $0 + hosts.speeds[$1] }
+        var best: (level: Double, groups: [Group])?
+        var (count, step) = (least, 1)
+        while count <= most {
+            groups = Array(repeating: Group(), count: count)
+            dealHosts(order, of: hosts)
+            dealExperts(mean: mean)
+            improve(of: hosts, until: level * (1 + 1e-6))
+            let found = groups.reduce(0) { max($0, $1.level) }
+            if found < best?.level ?? .infinity { best = (found, groups) }
+            if found <= level * (1 + Self.contentment) { break }
+            count += step
+            step += (step + 1) / 2
+        }
+        if let best { groups = best.groups }
     }
 
     /// The hottest experts head a group each; hosts, the fastest first, go to the group whose head is hottest for its speed.

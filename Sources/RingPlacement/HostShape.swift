@@ -74,6 +74,12 @@ package struct HostTable: Hashable, Sendable {
         fastest = sums
     }
 
+    /// Whether wrap-around packing balances any loads of so many experts exactly (Docs/PLACEMENT.md, theorem 1).
+    package func isExact(for experts: Int) -> Bool {
+        let ratio = Double(experts - 1) / totalSpeed
+        return shapes.allSatisfy { Double($0.slots - 1) >= ratio * $0.speed * (1 - 1e-12) }
+    }
+
     /// The failure domain of each host, numbered from 0: its rack if there are several, else its node.
     package var domains: [Int] {
         let byRack = shapes.contains { $0.rack != shapes[0].rack }

@@ -16,7 +16,13 @@ struct LayerPlanner {
     /// Groups of experts for the hierarchical baseline.
     let expertGroups: Int
 
+    /// So close to the bound nothing is improved any more.
+    private static let contentment = 0.001
+    /// Attempts at improving a layer.
+    private static let improvements = 8
+
     private var wrap = WrapAround()
+    private var repair = Repair()
     private var eplb = EPLB()
     private var grouping = Grouping()
     private var keys: [UInt64] = []
@@ -64,14 +70,38 @@ struct LayerPlanner {
         let isPacked = row.experts.contains { $0 >= 0 }
         if isPacked { finish(demand, &row) }
         guard policy == .auto || !isPacked else { return }
-        let level = isPacked ? row.level(demand, on: hosts) : .infinity
+        var level = isPacked ? row.level(demand, on: hosts) : .infinity
         guard level > bound * (1 + PlacementLimits.tolerance) else { return }
         clear(&scratch)
         eplb.pack(demand, on: hosts, into: &scratch)
         var flow = ShareFlow(scratch, demand, on: hosts)
         flow.settle()
         flow.write(into: &scratch)
-        if scratch.level(demand, on: hosts) < level { swap(&row, &scratch) }
+        let theirs = scratch.level(demand, on: hosts)
+        if theirs < level {
+            swap(&row, &scratch)
+            level = theirs
+        }
+        improve(demand, from: level, to: bound, &flow, &row)
+    }
+
+    /// Copies change places while that lowers the greatest load by a thousandth of what could be won: repair, with moves that cost nothing.
+    private mutating func improve(_ demand: [Double], from level: Double, to bound: Double, _ flow: inout ShareFlow, _ row: inout LayerPlan)
+    {
+        var (low, high) = (bound, level)
+        for _ in 0..<Self.improvements where high > bound * (1 + Self.contentment) {
+            let goal = (low + high) / 2
+            flow.start(row, demand)
+            flow.aim(at: goal)
+            _ = repair.run(&flow, budget: hosts.totalSlots)
+            flow.settle()
+            guard flow.level < high * (1 - Self.contentment / 4) else {
+                low = goal
+                continue
+            }
+            flow.write(into: &row)
+            high = flow.level
+        }
     }
 
     /// Experts ascending by load; equal loads by number.

@@ -104,6 +104,7 @@ enum FreshPlan {
         layers.reserveCapacity(loads.layers)
         let empty = LayerPlan(slots: hosts.totalSlots)
         var demand: [Double] = []
+        var spare = SpareCopies()
         let isOurs = options.policy == .auto || options.policy == .wrap
         let fills = options.fillsSpareSlots && isOurs
         var domains: TwoDomains?
@@ -120,7 +121,7 @@ enum FreshPlan {
                 try domains?.plan(demand, fills: fills, into: &row)
             } else {
                 planner.plan(demand, into: &row)
-                if fills { SpareCopies.fill(&row, demand, on: hosts) }
+                if fills { spare.fill(&row, demand, on: hosts) }
             }
             layers.append(row)
         }

@@ -35,60 +35,59 @@ public struct ReplanChoice: Hashable, Sendable {
 
 /// Weighs the three ways.
 struct Replanner {
-    /// Planning anew is not worth its moves for less than this part of the balance, and neither is a repair.
+    /// A way is not worth its moves for less than this part of the balance.
     static let indifference = 0.002
-    /// How far above its bound a repaired layer may stay when moves are free to choose.
-    static let slack = 0.004
+    /// How far above the least possible a repaired layer may stay when moves are free to choose.
+    static let slack = 0.0075
+    /// Repairs that are tried to find what a budget of moves can do.
+    private static let trials = 7
 
     private let loads: ExpertLoads
     private let hosts: HostTable
     private let options: PlacementOptions
     private let previous: PlacementPlan
     private let domains: [Int]
-    private var bounds: [Double] = []
+    /// What layers are planned by, tokens or one an expert.
+    private var demands: [[Double]] = []
 
     init(_ loads: ExpertLoads, on hosts: HostTable, _ options: PlacementOptions, _ previous: PlacementPlan) {
         self.loads = loads
         self.hosts = hosts
         self.options = options
         self.previous = previous
-        domains = hosts.domains
+        domains = options.twoDomains ? hosts.domains : []
         var demand: [Double] = []
         for layer in 0..<loads.layers {
             loads.demand(layer, into: &demand)
-            bounds.append(LowerBound.of(demand, on: hosts).value)
+            demands.append(demand)
         }
     }
 
     func plan() throws(PlacementError) -> (layers: [LayerPlan], choice: ReplanChoice) {
         let stale = balance(previous.layers)
-        guard options.policy == .auto || options.policy == .wrap else {
-            // The baselines forget the old plan; that is what they are compared for.
-            let layers = try FreshPlan.layers(loads, on: hosts, options)
+        let isOurs = options.policy == .auto || options.policy == .wrap
+        // The baselines forget the old plan, which is what they are compared for; and a promise that was not made cannot be kept.
+        guard isOurs, !options.twoDomains || previous.layers.allSatisfy(liesInTwoDomains) else {
+            let layers = try matched(FreshPlan.layers(loads, on: hosts, options), keepsHosts: !isOurs)
             let offer = ReplanChoice.Offer(way: .fresh, balance: balance(layers), moves: moves(to: layers))
             return (layers, ReplanChoice(chosen: offer, staleBalance: stale, offers: [offer]))
         }
-        let fresh = try FreshPlan.layers(loads, on: hosts, options)
-        if options.twoDomains, !previous.layers.allSatisfy(liesInTwoDomains) {
-            // What was not promised cannot be kept: repair would have to start anew.
-            let matched = fresh.indices.map { BundleMatch.renamed(fresh[$0], after: previous.layers[$0], on: hosts) }
-            let layers = matched.allSatisfy(liesInTwoDomains) ? matched : fresh
-            let offer = ReplanChoice.Offer(way: .fresh, balance: balance(layers), moves: moves(to: layers))
-            return (layers, ReplanChoice(chosen: offer, staleBalance: stale, offers: [offer]))
-        }
+        // Where wrap-around is exact the mean can be reached, and nothing need be planned anew to know it.
+        let fresh = hosts.isExact(for: loads.experts) && !options.twoDomains ? nil : try FreshPlan.layers(loads, on: hosts, options)
+        let targets = demands.indices.map { fresh?[$0].level(demands[$0], on: hosts) ?? demands[$0].reduce(0, +) / hosts.totalSpeed }
+        let best = fresh.map(balance) ?? 1
         let allowed = Int((options.moveBudget ?? 1) * Double(hosts.totalSlots * loads.layers))
-        let kept = repair(slack: .infinity)
-        let best = balance(fresh)
-        var candidates = [(layers: kept.layers, offer: ReplanChoice.Offer(way: .resplit, balance: balance(kept.layers), moves: 0))]
-        if candidates[0].offer.balance < best * (1 - Self.indifference), allowed > 0 {
-            let repaired = repair(within: allowed)
+        let usual = repair(to: targets, slack: Self.slack)
+        let kept = usual.moves == 0 ? usual.layers : split(anewLike: usual.layers)
+        var candidates = [(layers: kept, offer: ReplanChoice.Offer(way: .resplit, balance: balance(kept), moves: 0))]
+        if usual.moves > 0, allowed > 0, candidates[0].offer.balance < best * (1 - Self.indifference) {
+            let repaired = usual.moves <= allowed ? usual : repair(to: targets, within: allowed, usual.moves)
             candidates.append((repaired.layers, .init(way: .repair, balance: balance(repaired.layers), moves: repaired.moves)))
-            if candidates[1].offer.balance < best * (1 - 2 * Self.slack) {
-                // Bundles that change places may leave their domains.
-                let renamed = fresh.indices.map { BundleMatch.renamed(fresh[$0], after: previous.layers[$0], on: hosts) }
-                let matched = options.twoDomains && !renamed.allSatisfy(liesInTwoDomains) ? fresh : renamed
-                candidates.append((matched, .init(way: .fresh, balance: best, moves: moves(to: matched))))
-            }
+        }
+        if allowed == hosts.totalSlots * loads.layers, candidates[candidates.count - 1].offer.balance < best * (1 - 2 * Self.slack) {
+            let planned = if let fresh { fresh } else { try FreshPlan.layers(loads, on: hosts, options) }
+            let layers = matched(planned, keepsHosts: false)
+            candidates.append((layers, .init(way: .fresh, balance: balance(layers), moves: moves(to: layers))))
         }
         var chosen = 0
         for place in candidates.indices.dropFirst() where candidates[place].offer.moves <= allowed {
@@ -98,46 +97,62 @@ struct Replanner {
         return (candidates[chosen].layers, choice)
     }
 
-    /// The repair to the lowest level whose moves stay within the budget; without a budget to the usual slack.
-    private func repair(within allowed: Int) -> (layers: [LayerPlan], moves: Int) {
-        var best = repair(slack: Self.slack)
-        if best.moves <= allowed { return best }
+    /// A fresh plan with its bundles on the hosts that hold most of them, unless that would leave experts in one domain.
+    private func matched(_ fresh: [LayerPlan], keepsHosts: Bool) -> [LayerPlan] {
+        if keepsHosts { return fresh }
+        let renamed = fresh.indices.map { BundleMatch.renamed(fresh[$0], after: previous.layers[$0], on: hosts) }
+        return options.twoDomains && !renamed.allSatisfy(liesInTwoDomains) ? fresh : renamed
+    }
+
+    /// The repair to the lowest level, relative to the targets, whose moves stay within the budget. More slack takes fewer moves.
+    private func repair(to targets: [Double], within allowed: Int, _ usual: Int) -> (layers: [LayerPlan], moves: Int) {
         var (low, high) = (Self.slack, 1.0)
-        best = (previous.layers, .max)
-        for _ in 0..<9 {
+        var best: (layers: [LayerPlan], moves: Int)?
+        for _ in 0..<Self.trials {
             let middle = (low * high).squareRoot()
-            let found = repair(slack: middle)
+            let found = repair(to: targets, slack: middle)
             if found.moves <= allowed {
                 high = middle
                 best = found
+                // Close enough to the budget.
+                if Double(found.moves) > 0.9 * Double(allowed) { break }
             } else {
                 low = middle
             }
         }
-        return best.moves <= allowed ? best : repair(slack: .infinity)
+        return best ?? (split(anewLike: previous.layers), 0)
     }
 
-    /// Every layer brought down to its bound and `slack` above it; with infinite slack the copies stay.
-    private func repair(slack: Double) -> (layers: [LayerPlan], moves: Int) {
+    /// Every layer brought down to its target and `slack` above it, and then as far as its copies allow.
+    private func repair(to targets: [Double], slack: Double) -> (layers: [LayerPlan], moves: Int) {
         var moves = 0
-        var demand: [Double] = []
-        var layers: [LayerPlan] = []
-        layers.reserveCapacity(loads.layers)
-        for layer in 0..<loads.layers {
-            loads.demand(layer, into: &demand)
-            var flow = ShareFlow(previous.layers[layer], demand, on: hosts)
-            if options.twoDomains { flow.domains = domains }
-            if slack < .infinity {
-                flow.aim(at: bounds[layer] * (1 + slack))
-                moves += flow.repair(budget: hosts.totalSlots)
-                flow.aim(at: bounds[layer])
-            }
+        var repair = Repair()
+        var flow = ShareFlow(previous.layers[0], demands[0], on: hosts)
+        flow.domains = domains
+        var layers = previous.layers
+        for layer in layers.indices {
+            if layer > 0 { flow.start(previous.layers[layer], demands[layer]) }
+            flow.aim(at: targets[layer] * (1 + slack))
+            let hasBridges = repair.run(&flow, budget: hosts.totalSlots) > 0
+            flow.aim(at: targets[layer])
             flow.settle()
-            var row = previous.layers[layer]
-            flow.write(into: &row)
-            layers.append(row)
+            flow.write(into: &layers[layer])
+            if hasBridges { moves += Migration.moves(from: previous.layers[layer], to: layers[layer], on: hosts) }
         }
-        return (layers, slack < .infinity ? self.moves(to: layers) : moves)
+        return (layers, moves)
+    }
+
+    /// The old copies with shares for the new loads. Layers of `others` that have the old copies are taken as they are: they have been split.
+    private func split(anewLike others: [LayerPlan]) -> [LayerPlan] {
+        var flow = ShareFlow(previous.layers[0], demands[0], on: hosts)
+        var layers = others
+        for layer in layers.indices {
+            if others[layer].experts == previous.layers[layer].experts, others[layer].shares != previous.layers[layer].shares { continue }
+            flow.start(previous.layers[layer], demands[layer])
+            flow.settle()
+            flow.write(into: &layers[layer])
+        }
+        return layers
     }
 
     private func liesInTwoDomains(_ row: LayerPlan) -> Bool {
@@ -153,14 +168,12 @@ struct Replanner {
         return !isInTwo.contains(false)
     }
 
+    /// Layers without a token weigh nothing.
     private func balance(_ layers: [LayerPlan]) -> Double {
         var (mean, top) = (0.0, 0.0)
-        var demand: [Double] = []
-        for layer in layers.indices {
-            demand.removeAll(keepingCapacity: true)
-            demand.append(contentsOf: loads.layer(layer))
-            mean += demand.reduce(0, +) / hosts.totalSpeed
-            top += layers[layer].level(demand, on: hosts)
+        for layer in layers.indices where loads.layer(layer).contains(where: { $0 > 0 }) {
+            mean += demands[layer].reduce(0, +) / hosts.totalSpeed
+            top += layers[layer].level(demands[layer], on: hosts)
         }
         return top > 0 ? mean / top : 1
     }

@@ -1,21 +1,29 @@
 // Shares from batch to batch. Copies stay where they are; what each takes of the next batch is computed anew, which costs no move. Under
-// wrap-around packing hosts and experts with several copies form a forest, and one walk over it from the leaves to the roots decides
-// whether a level t suffices: each host takes what only it can take, and then as much as fits of the expert that leads to the root. Where
-// that is too much, the hosts that are full below have a mean that no split undercuts, and t rises to it; a few walks reach the optimum.
-// Copies that close a circle are left to ShareFlow. Prepared once for a layer, so that a batch allocates nothing.
+// wrap-around packing hosts and experts with several copies form a forest, and one walk over it from the leaves to the roots decides whether
+// a level t suffices: each host takes what only it can take, and then as much as fits of the expert that leads to the root. Where that is too
+// much, the hosts that are full below have a mean that no split undercuts, and t rises to it; a few walks reach the optimum. Copies that close a
+// circle are left to ShareFlow on few hosts, and left out on many, where they are few beside the forest. Prepared once for a layer.
 
 /// Splits the batches of one layer over its copies.
 public struct Resplitter: Sendable {
     private let hosts: HostTable
     private let experts: Int
     private let layer: LayerPlan
-    /// Whether the walk below applies.
+    /// Whether the copies form a forest, so that the walk finds the least level that they allow.
     public let isForest: Bool
+    /// Slots whose copies the walk leaves out.
+    private var unused: [Int] = []
+    /// Splits in place of the walk; nil where there is a walk.
+    private var flow: ShareFlow?
+
+    /// With more hosts copies that close a circle are left out: pushing tokens would take longer than a batch can wait.
+    private static let flowHosts = 32
 
     // Hosts from the leaves to the roots; entry p of each array belongs to the p-th.
     private var speeds: [Double] = []
     /// Experts of which the host has the only copy, flat, and where each host's begin.
     private var own: [Int32] = []
+    private var ownSlots: [Int32] = []
     private var ownStarts: [Int32] = [0]
     /// Experts whose copies below the host have been filled, flat, and where each host's begin; numbers among experts with several copies.
     private var below: [Int32] = []
@@ -42,15 +50,21 @@ public struct Resplitter: Sendable {
         self.experts = experts
         self.layer = layer
         var walk = ForestWalk(layer, experts: experts, on: hosts)
-        isForest = walk.run()
-        guard isForest else { return }
+        unused = layer.experts.indices.filter { layer.experts[$0] >= 0 && !walk.isUsed[$0] }
+        isForest = unused.isEmpty
+        guard isForest || hosts.count > Self.flowHosts else {
+            flow = ShareFlow(layer, Array(repeating: 0, count: experts), on: hosts)
+            return
+        }
+        walk.run()
         shared = walk.shared
         for host in walk.order {
             speeds.append(hosts.speeds[host])
-            for slot in hosts.row(host) where layer.experts[slot] >= 0 {
+            for slot in hosts.row(host) where walk.isUsed[slot] {
                 let expert = Int(layer.experts[slot])
                 let number = walk.numbers[expert]
                 if number < 0 {
+                    ownSlots.append(Int32(slot))
                     own.append(Int32(expert))
                 } else if walk.upward[host] != number {
                     below.append(number)
@@ -74,7 +88,9 @@ public struct Resplitter: Sendable {
     /// that reach it.
     public mutating func split(_ loads: [Double], into shares: inout [Double]) -> Double {
         precondition(loads.count == experts && shares.count == layer.experts.count, "one load an expert, one share a slot")
-        guard isForest else { return flow(loads, into: &shares) }
+        if flow != nil { return settle(loads, into: &shares) }
+        for slot in unused { shares[slot] = 0 }
+        for slot in ownSlots { shares[Int(slot)] = 1 }
         var total = 0.0
         for place in speeds.indices {
             var sum = 0.0
@@ -129,18 +145,19 @@ public struct Resplitter: Sendable {
         return needed
     }
 
-    private func flow(_ loads: [Double], into shares: inout [Double]) -> Double {
-        var row = layer
-        row.shares = shares
-        var flow = ShareFlow(row, loads, on: hosts)
+    private mutating func settle(_ loads: [Double], into shares: inout [Double]) -> Double {
+        guard var flow else { return 0 }
+        self.flow = nil
+        flow.start(layer, loads)
         flow.settle()
-        flow.write(into: &row)
-        shares = row.shares
+        flow.write(shares: &shares)
+        self.flow = flow
         return flow.level
     }
 }
 
-/// Orders hosts so that everything below one comes before it, if hosts and experts with several copies form a forest.
+/// Orders hosts so that everything below one comes before it, in the forest of hosts and experts with several copies. Copies that close a
+/// circle are not used; those with tokens under the planned load come first.
 private struct ForestWalk {
     /// Hosts from leaves to roots.
     var order: [Int] = []
@@ -149,6 +166,9 @@ private struct ForestWalk {
     /// Experts with several copies, and the number of each expert among them or -1.
     var shared: [Int32] = []
     var numbers: [Int32]
+
+    /// By slot, whether its copy belongs to the forest.
+    var isUsed: [Bool]
 
     private let layer: LayerPlan
     private let hosts: HostTable
@@ -159,37 +179,61 @@ private struct ForestWalk {
         self.hosts = hosts
         upward = Array(repeating: -1, count: hosts.count)
         numbers = Array(repeating: -1, count: experts)
+        isUsed = Self.forest(layer, experts: experts, on: hosts)
         var counts = [Int](repeating: 0, count: experts)
-        for expert in layer.experts where expert >= 0 { counts[Int(expert)] += 1 }
+        for slot in layer.experts.indices where isUsed[slot] { counts[Int(layer.experts[slot])] += 1 }
         for expert in 0..<experts where counts[expert] > 1 {
             numbers[expert] = Int32(shared.count)
             shared.append(Int32(expert))
         }
         holders = Array(repeating: [], count: shared.count)
         for host in 0..<hosts.count {
-            for slot in hosts.row(host) where layer.experts[slot] >= 0 {
+            for slot in hosts.row(host) where isUsed[slot] {
                 let number = numbers[Int(layer.experts[slot])]
                 if number >= 0 { holders[Int(number)].append(Int32(host)) }
             }
         }
     }
 
-    /// False if there is a circle.
-    mutating func run() -> Bool {
+    /// Copies that do not close a circle, found by joining hosts and experts.
+    private static func forest(_ layer: LayerPlan, experts: Int, on hosts: HostTable) -> [Bool] {
+        var parents = Array(0..<hosts.count + experts)
+        func root(_ node: Int) -> Int {
+            var place = node
+            while parents[place] != place {
+                parents[place] = parents[parents[place]]
+                place = parents[place]
+            }
+            return place
+        }
+        var isUsed = [Bool](repeating: false, count: layer.experts.count)
+        for takesTokens in [true, false] {
+            for host in 0..<hosts.count {
+                for slot in hosts.row(host) where layer.experts[slot] >= 0 && (layer.shares[slot] > 0) == takesTokens {
+                    let (one, other) = (root(host), root(hosts.count + Int(layer.experts[slot])))
+                    guard one != other else { continue }
+                    parents[one] = other
+                    isUsed[slot] = true
+                }
+            }
+        }
+        return isUsed
+    }
+
+    /// From each root outwards, then turned round.
+    mutating func run() {
         var isSeen = [Bool](repeating: false, count: hosts.count)
         for root in 0..<hosts.count where !isSeen[root] {
-            let first = order.count
+            var next = order.count
             order.append(root)
             isSeen[root] = true
-            var next = first
             while next < order.count {
                 let host = order[next]
                 next += 1
-                for slot in hosts.row(host) where layer.experts[slot] >= 0 {
+                for slot in hosts.row(host) where isUsed[slot] {
                     let number = numbers[Int(layer.experts[slot])]
                     guard number >= 0, number != upward[host] else { continue }
                     for other in holders[Int(number)] where Int(other) != host {
-                        if isSeen[Int(other)] { return false }
                         isSeen[Int(other)] = true
                         upward[Int(other)] = number
                         order.append(Int(other))
@@ -198,6 +242,5 @@ private struct ForestWalk {
             }
         }
         order.reverse()
-        return true
     }
 }

@@ -13,7 +13,7 @@ package struct ShareFlow {
     private(set) var loads: [Double]
     /// The level that hosts are brought down to.
     package private(set) var level: Double
-    let demand: [Double]
+    private(set) var demand: [Double]
     /// The failure domain of each host, where copies must stay in two of them; empty where they need not.
     var domains: [Int] = []
     /// The copies of an expert: first slot, next slot; -1 ends the list.
@@ -33,29 +33,41 @@ package struct ShareFlow {
     /// The shares of `row` under other loads. Experts of which no share is known start on their first copy.
     package init(_ row: LayerPlan, _ demand: [Double], on hosts: HostTable) {
         self.hosts = hosts
-        self.demand = demand
-        experts = row.experts
-        tokens = row.shares
-        loads = Array(repeating: 0, count: hosts.count)
-        level = demand.reduce(0, +) / hosts.totalSpeed
         firstSlot = Array(repeating: -1, count: demand.count)
         nextSlot = Array(repeating: -1, count: row.experts.count)
-        hostOf = Array(repeating: 0, count: row.experts.count)
+        hostOf = nextSlot
+        for host in 0..<hosts.count {
+            for slot in hosts.row(host) { hostOf[slot] = Int32(host) }
+        }
+        (experts, tokens, level, self.demand) = ([], [], 0, [])
+        loads = Array(repeating: 0, count: hosts.count)
         from = Array(repeating: -1, count: hosts.count)
         to = from
         capacity = loads
         mark = Array(repeating: 0, count: hosts.count)
         expertMark = Array(repeating: 0, count: demand.count)
+        start(row, demand)
+    }
+
+    /// Begins anew with another layer of the same hosts and as many experts.
+    mutating func start(_ row: LayerPlan, _ demand: [Double]) {
+        self.demand = demand
+        experts = row.experts
+        tokens = row.shares
+        level = demand.reduce(0, +) / hosts.totalSpeed
+        for expert in firstSlot.indices { firstSlot[expert] = -1 }
         for host in stride(from: hosts.count - 1, through: 0, by: -1) {
-            for slot in hosts.row(host).reversed() {
-                hostOf[slot] = Int32(host)
+            var sum = 0.0
+            for slot in stride(from: hosts.starts[host + 1] - 1, through: hosts.starts[host], by: -1) {
                 let expert = Int(experts[slot])
                 guard expert >= 0 else { continue }
                 nextSlot[slot] = firstSlot[expert]
                 firstSlot[expert] = Int32(slot)
-                tokens[slot] *= demand[expert]
-                loads[host] += tokens[slot]
+                let amount = tokens[slot] * demand[expert]
+                tokens[slot] = amount
+                sum += amount
             }
+            loads[host] = sum
         }
     }
 
@@ -207,21 +219,14 @@ package struct ShareFlow {
         loads[Int(hostOf[slot])] += amount
     }
 
-    /// Two experts with one copy each change places.
-    mutating func swapWhole(_ one: Int, _ other: Int) {
-        let (mine, theirs) = (Int(experts[one]), Int(experts[other]))
-        let difference = tokens[one] - tokens[other]
-        experts.swapAt(one, other)
-        tokens.swapAt(one, other)
-        firstSlot[mine] = Int32(other)
-        firstSlot[theirs] = Int32(one)
-        loads[Int(hostOf[one])] -= difference
-        loads[Int(hostOf[other])] += difference
-    }
-
-    /// Writes copies and shares; the shares of an expert without tokens stay what they are, or go to its first copy.
+    /// Writes copies and shares; an expert without tokens gives them all to its first copy.
     func write(into row: inout LayerPlan) {
         row.experts = experts
+        write(shares: &row.shares)
+    }
+
+    /// Writes shares, one for each slot.
+    func write(shares: inout [Double]) {
         for expert in demand.indices {
             var sum = 0.0
             var slot = firstSlot[expert]
@@ -231,10 +236,10 @@ package struct ShareFlow {
             }
             slot = firstSlot[expert]
             while slot >= 0 {
-                row.shares[Int(slot)] = sum > 0 ? tokens[Int(slot)] / sum : slot == firstSlot[expert] ? 1 : 0
+                shares[Int(slot)] = sum > 0 ? tokens[Int(slot)] / sum : slot == firstSlot[expert] ? 1 : 0
                 slot = nextSlot[Int(slot)]
             }
         }
-        for slot in experts.indices where experts[slot] < 0 { row.shares[slot] = 0 }
+        for slot in experts.indices where experts[slot] < 0 { shares[slot] = 0 }
     }
 }

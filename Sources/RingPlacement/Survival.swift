@@ -43,6 +43,7 @@ public func survive(_ plan: PlacementPlan, _ loads: ExpertLoads, losing dead: [I
     var layers: [LayerPlan] = []
     layers.reserveCapacity(loads.layers)
     var demand: [Double] = []
+    var flow = ShareFlow(LayerPlan(slots: hosts.totalSlots), Array(repeating: 0, count: loads.experts), on: hosts)
     for layer in 0..<loads.layers {
         loads.demand(layer, into: &demand)
         var row = LayerPlan(slots: hosts.totalSlots)
@@ -55,7 +56,7 @@ public func survive(_ plan: PlacementPlan, _ loads: ExpertLoads, losing dead: [I
             }
         }
         inherit(&row, experts: loads.experts)
-        var flow = ShareFlow(row, demand, on: hosts)
+        flow.start(row, demand)
         for expert in flow.orphans { reloads.append(.init(layer: layer, expert: expert, host: flow.adopt(expert))) }
         flow.settle()
         flow.write(into: &row)

@@ -7,6 +7,7 @@ struct TwoDomains {
     private let hosts: HostTable
     private let reduced: HostTable
     private var planner: LayerPlanner
+    private var spare = SpareCopies()
     /// The domain of each host, numbered from 0.
     private let domains: [Int]
     private let domainCount: Int
@@ -53,7 +54,7 @@ struct TwoDomains {
             }
         }
         try addSecondCopies(demand, &row)
-        if fills { SpareCopies.fill(&row, demand, on: hosts) }
+        if fills { spare.fill(&row, demand, on: hosts) }
         var flow = ShareFlow(row, demand, on: hosts)
         flow.settle()
         flow.write(into: &row)
@@ -81,30 +82,61 @@ struct TwoDomains {
         where lone[expert] >= 0 {
             needy[lone[expert]].append(expert)
         }
-        var empty = [[Int]](repeating: [], count: domainCount)
-        for host in 0..<hosts.count {
-            for slot in hosts.row(host).reversed() where row.experts[slot] < 0 { empty[domains[host]].append(slot) }
-        }
+        var empty = emptySlots(row)
+        // Where each domain's experts went last: their copies are to lie far apart, so that the death of one domain burdens all others.
+        var last = [Int](0..<domainCount)
         while needy.contains(where: { !$0.isEmpty }) {
-            var tight = 0
-            for domain in 0..<domainCount where needy[domain].count + empty[domain].count > needy[tight].count + empty[tight].count {
-                tight = domain
-            }
-            var (source, target) = (-1, -1)
-            for domain in 0..<domainCount where domain != tight {
-                if target < 0 || needy[domain].count + empty[domain].count > needy[target].count + empty[target].count,
-                    !(needy[tight].isEmpty ? needy[domain].isEmpty : empty[domain].isEmpty)
-                {
-                    target = domain
+            let tight = tightest(needy, empty, besides: -1) { _ in true }
+            let source = needy[tight].isEmpty ? tightest(needy, empty, besides: tight) { !needy[$0].isEmpty } : tight
+            var target = tight
+            if source == tight {
+                let total = empty.reduce(0) { $0 + $1.count }
+                let second = tightest(needy, empty, besides: source) { !empty[$0].isEmpty }
+                if second >= 0, needy[second].count + empty[second].count >= total {
+                    target = second
+                } else {
+                    target = -1
+                    for step in 1...domainCount {
+                        let domain = (last[source] + step) % domainCount
+                        if domain == source || empty[domain].isEmpty { continue }
+                        if target < 0 || empty[domain].count > empty[target].count { target = domain }
+                    }
                 }
             }
-            (source, target) = needy[tight].isEmpty ? (target, tight) : (tight, target)
-            guard source >= 0, target >= 0, let expert = needy[source].popLast(), let slot = empty[target].popLast() else {
+            guard source >= 0, target >= 0, target != source, let expert = needy[source].popLast(), let slot = empty[target].popLast()
+            else {
                 throw .impossible(
                     "the slots outside some failure domain are too few for second copies of what lies in it: spread slots evenly over nodes"
                 )
             }
+            last[source] = target
             row.experts[slot] = Int32(expert)
         }
+    }
+
+    /// The domain, of those that `isMeant`, whose needy experts and empty slots together are most; -1 if there is none.
+    private func tightest(_ needy: [[Int]], _ empty: [[Int]], besides: Int, _ isMeant: (Int) -> Bool) -> Int {
+        var best = -1
+        for domain in 0..<domainCount where domain != besides && isMeant(domain) {
+            if best < 0 || needy[domain].count + empty[domain].count > needy[best].count + empty[best].count { best = domain }
+        }
+        return best
+    }
+
+    /// Empty slots by domain, the hosts of a domain taking turns.
+    private func emptySlots(_ row: LayerPlan) -> [[Int]] {
+        var empty = [[Int]](repeating: [], count: domainCount)
+        var turn = 0
+        var isLeft = true
+        while isLeft {
+            isLeft = false
+            for host in 0..<hosts.count where turn < hosts.slots[host] {
+                isLeft = true
+                let slot = hosts.starts[host] + turn
+                if row.experts[slot] < 0 { empty[domains[host]].append(slot) }
+            }
+            turn += 1
+        }
+        return empty
     }
 }

@@ -16,7 +16,10 @@ struct PlaceCommand: ParsableCommand {
             the loads demand, and says who sends what to whom. See Docs/PLACEMENT.md.
             """)
 
-    @Option(help: ArgumentHelp("Tokens by [layers, experts] or [steps, layers, experts]: .npy or lines of figures.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Tokens by [layers, experts] or [steps, layers, experts]: .npy, JSON of SGLang or vLLM, or lines of figures.", valueName: "file"
+        ))
     var loads: String
     @OptionGroup var places: PlacementHosts
     @Option(help: ArgumentHelp("The plan in force, to start from.", valueName: "plan.json"))
@@ -37,6 +40,8 @@ struct PlaceCommand: ParsableCommand {
     var explain = false
     @Flag(help: "Print the totals as JSON.")
     var json = false
+    @Option(help: ArgumentHelp("Draw the loads of hosts by layer, before and after, as SVG.", valueName: "file.svg"))
+    var heatmap: String?
     @Option(help: ArgumentHelp("Where the plan goes; nothing is written without it.", valueName: "plan.json"))
     var output: String?
 
@@ -76,6 +81,10 @@ struct PlaceCommand: ParsableCommand {
             throw CommandError.failed("the plan is wrong and was not written, which is a fault of this program: \(first)")
         }
         if let output { try write(placement, to: output) }
+        if let heatmap {
+            let picture = PlacementPicture(placement.plan, measured, previous: before?.plan)
+            try reading { () throws(FormatError) in try FileText.write(picture.svg(), path: heatmap) }
+        }
         let report = PlacementReport(placement, measured, seconds: seconds, policy: policy)
         if json {
             Console.out(report.json.text(pretty: true))

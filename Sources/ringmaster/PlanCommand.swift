@@ -25,7 +25,8 @@ struct PlanCommand: ParsableCommand {
     var cluster: String?
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("So many machines instead of the file's, the further ones of its last kind; several for a table.", valueName: "n"))
+        help: ArgumentHelp(
+            "So many machines instead of the file's, the further ones of its last kind; several for a table.", valueName: "n"))
     var nodes: [Int] = []
     @Option(help: ArgumentHelp("Sequences whose next tokens are decoded together, each with such a context.", valueName: "n"))
     var sequences = 1
@@ -43,7 +44,8 @@ struct PlanCommand: ParsableCommand {
     var prefillWithin: Duration?
     @Option(help: ArgumentHelp("The smallest cluster must decode so many tokens a second.", valueName: "x"))
     var tokensPerSecond: Double?
-    @Option(help: ArgumentHelp("Set an assumption: link=0.8. May be given several times; their names are printed.", valueName: "name=value"))
+    @Option(
+        help: ArgumentHelp("Set an assumption: link=0.8. May be given several times; their names are printed.", valueName: "name=value"))
     var assume: [String] = []
     @Flag(help: "List the models that are known by name.")
     var listModels = false
@@ -52,7 +54,9 @@ struct PlanCommand: ParsableCommand {
 
     func validate() throws {
         if listModels { return }
-        guard model != nil else { throw ValidationError("--model is missing: name a model (--list-models), or a folder with a config.json") }
+        guard model != nil else {
+            throw ValidationError("--model is missing: name a model (--list-models), or a folder with a config.json")
+        }
         guard cluster != nil else { throw ValidationError("--cluster is missing: name a file such as cluster-configs/plan-servers.yaml") }
         if let bad = nodes.first(where: { $0 < 1 || $0 > ClusterShape.machinesMax }) {
             throw ValidationError("--nodes is 1 to \(ClusterShape.machinesMax), got \(bad)")
@@ -70,13 +74,16 @@ struct PlanCommand: ParsableCommand {
             Console.out(json ? PlanModels.json.text(pretty: true) : PlanModels.text)
             return
         }
-        let question = try question()
-        let questions = nodes.isEmpty ? [question] : nodes.map { count in
-            var other = question
-            other.cluster = question.cluster.resized(to: count)
-            return other
-        }
-        let plans = try planning { () throws(PlanningError) in
+        let question = try ask()
+        let questions =
+            nodes.isEmpty
+            ? [question]
+            : nodes.map { count in
+                var other = question
+                other.cluster = question.cluster.resized(to: count)
+                return other
+            }
+        let plans = try fromPlanner { () throws(PlanningError) in
             var plans: [ClusterPlan] = []
             for question in questions { plans.append(try ClusterPlan(question)) }
             return plans
@@ -93,7 +100,7 @@ struct PlanCommand: ParsableCommand {
         return target
     }
 
-    private func question() throws(CommandError) -> PlanQuestion {
+    private func ask() throws(CommandError) -> PlanQuestion {
         let spec = try Self.spec(model ?? "")
         var shape = try Self.machines(cluster ?? "")
         if let pricePerNodeHour {
@@ -103,7 +110,7 @@ struct PlanCommand: ParsableCommand {
         for text in assume {
             let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard parts.count == 2 else { throw .usage("--assume takes a name and a value, such as link=0.8, got '\(printable(text))'") }
-            try planning { () throws(PlanningError) in try assumptions.set(parts[0], to: parts[1]) }
+            try fromPlanner { () throws(PlanningError) in try assumptions.set(parts[0], to: parts[1]) }
         }
         return PlanQuestion(
             model: spec, tokens: context ?? spec.contextMax, sequences: sequences, cluster: shape,
@@ -114,14 +121,17 @@ struct PlanCommand: ParsableCommand {
 
     /// A model of the catalogue, or of a folder: what has a `/` in it, or is one, is a folder.
     private static func spec(_ name: String) throws(CommandError) -> ModelSpec {
-        var isFolder: ObjCBool = false
-        let exists = FileManager.default.fileExists(atPath: name, isDirectory: &isFolder)
-        if name.contains("/") || exists {
-            guard exists else { throw .failed("\(printable(name)) does not exist: give a folder with a config.json, or a model's name") }
-            guard isFolder.boolValue else { throw .usage("\(printable(name)) is a file: give the folder of the model") }
+        let attributes = try? FileManager.default.attributesOfItem(atPath: name)
+        if name.contains("/") || attributes != nil {
+            guard let attributes else {
+                throw .failed("\(printable(name)) does not exist: give a folder with a config.json, or a model's name")
+            }
+            guard attributes[.type] as? FileAttributeType != .typeRegular else {
+                throw .usage("\(printable(name)) is a file: give the folder of the model")
+            }
             return try reading { () throws(FormatError) in try ModelSpec(folder: name) }
         }
-        return try planning { () throws(PlanningError) in try ModelCatalogue.find(name) }
+        return try fromPlanner { () throws(PlanningError) in try ModelCatalogue.find(name) }
     }
 
     private static func machines(_ path: String) throws(CommandError) -> ClusterShape {
@@ -141,7 +151,7 @@ struct PlanCommand: ParsableCommand {
 }
 
 /// Runs `body`, whose errors are the planner's; all of them are values that a person gave.
-private func planning<Result>(_ body: () throws(PlanningError) -> Result) throws(CommandError) -> Result {
+private func fromPlanner<Result>(_ body: () throws(PlanningError) -> Result) throws(CommandError) -> Result {
     do {
         return try body()
     } catch {
@@ -152,7 +162,8 @@ private func planning<Result>(_ body: () throws(PlanningError) -> Result) throws
 /// The models that are known by name, as a list.
 enum PlanModels {
     static var text: String {
-        var table = Table(["model", "parameters", "for a token", "layers", "experts", "context", "KV a token", "unverified"], textual: [0, 7])
+        var table = Table(
+            ["model", "parameters", "for a token", "layers", "experts", "context", "KV a token", "unverified"], textual: [0, 7])
         for model in ModelCatalogue.all {
             table.add([
                 model.name, planCount(Double(model.totalParameters)), planCount(Double(model.activeParameters)), "\(model.layerCount)",

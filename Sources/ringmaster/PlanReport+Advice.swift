@@ -6,7 +6,8 @@ import RingPlacement
 extension PlanReport {
     /// One line for each number of machines.
     var counts: String {
-        var table = Table(["machines", "workers", "fits", "needs each", "prefill", "tokens/s", "cost prefill", "cost decode"], textual: [2])
+        var table = Table(
+            ["machines", "workers", "fits", "needs each", "prefill", "tokens/s", "cost prefill", "cost decode"], textual: [2])
         for plan in plans {
             let cluster = plan.question.cluster
             table.add([
@@ -136,7 +137,7 @@ func planSeconds(_ seconds: Double) -> String {
     if seconds < 1e-3 { return planFigure(seconds * 1e6) + " us" }
     if seconds < 1 { return planFigure(seconds * 1e3) + " ms" }
     if seconds < 600 { return planFigure(seconds) + " s" }
-    if seconds < 36_000 { return "\(Int(seconds / 60)) min \(Int(seconds) % 60) s" }
+    if seconds < 7200 { return "\(Int(seconds / 60)) min \(Int(seconds) % 60) s" }
     if seconds < 864_000 { return "\(Int(seconds / 3600)) h \(Int(seconds / 60) % 60) min" }
     return planFigure(seconds / 86_400) + " days"
 }

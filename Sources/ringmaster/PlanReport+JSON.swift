@@ -5,22 +5,22 @@ import RingPlacement
 
 extension PlanReport {
     var json: JSONValue {
-        [
-            "model": Self.json(plan.question.model), "tokens": .integer(Int64(plan.question.tokens)),
-            "sequences": .integer(Int64(plan.question.sequences)),
+        let question = plan.question
+        var assumptions = JSONObject()
+        for entry in question.assumptions.entries {
+            assumptions.append(entry.name, Double(entry.value).map(JSONValue.number) ?? .string(entry.value))
+        }
+        let changes = plan.memory.fit.runs && plans.count == 1 ? plan.changes() : []
+        return [
+            "model": Self.json(question.model), "tokens": .integer(Int64(question.tokens)),
+            "sequences": .integer(Int64(question.sequences)),
             "dtypes": [
-                "weights": .string(plan.question.denseType.rawValue), "experts": .string(plan.question.expertType.rawValue),
-                "kv": .string(plan.question.cacheType.rawValue),
+                "weights": .string(question.denseType.rawValue), "experts": .string(question.expertType.rawValue),
+                "kv": .string(question.cacheType.rawValue),
             ],
-            "assumptions": .object(
-                plan.question.assumptions.entries.reduce(into: JSONObject()) { object, entry in
-                    object.append(entry.name, Double(entry.value).map { .number($0) } ?? .string(entry.value))
-                }),
-            "plans": .array(plans.map { Self.json($0) }),
-            "changes": plan.memory.fit.runs && plans.count == 1
-                ? .array(plan.changes().map { ["change": .string(Self.sentence($0.what)), "plan": Self.brief($0.plan)] }) : .array([]),
-            "remedies": .array(plan.remedies().map { Self.json($0) }),
-            "smallest": plan.smallest(target).map { Self.brief($0) } ?? .null,
+            "assumptions": .object(assumptions), "plans": .array(plans.map { Self.json($0) }),
+            "changes": .array(changes.map { ["change": .string(Self.sentence($0.what)), "plan": Self.brief($0.plan)] }),
+            "remedies": .array(plan.remedies().map { Self.json($0) }), "smallest": plan.smallest(target).map { Self.brief($0) } ?? .null,
         ]
     }
 

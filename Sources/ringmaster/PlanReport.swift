@@ -46,7 +46,7 @@ struct PlanReport {
             "\(model.name): \(planCount(Double(model.totalParameters))) parameters, \(planCount(Double(model.activeParameters))) for a token, "
                 + "\(model.layerCount) layers"
                 + (model.experts.map { ", \(model.sparseLayers) of them with \($0.count) experts, \($0.chosen) chosen" } ?? ""),
-            "weights: \(planBytes(question.denseBytes)) of \(question.denseType.rawValue) in every worker"
+            "weights: \(planBytes(question.denseBytes)) of \(question.denseType.rawValue) in every \(question.assumptions.sharesWeights ? "machine" : "worker")"
                 + (model.experts.map {
                     ", \(planBytes(question.expertBytes * Double($0.count * model.sparseLayers))) of experts in "
                         + "\(question.expertType.rawValue), \(planBytes(question.expertBytes)) each"
@@ -63,7 +63,8 @@ struct PlanReport {
         if plans.count == 1 {
             for kind in question.cluster.machines { lines.append(Self.line(kind)) }
             if let racks = question.cluster.racks {
-                lines.append("racks: \(racks.machines) machines each, \(fixed(racks.uplinkBytesPerSecond * 8 / 1e9, 0)) Gbit/s between them")
+                lines.append(
+                    "racks: \(racks.machines) machines each, \(fixed(racks.uplinkBytesPerSecond * 8 / 1e9, 0)) Gbit/s between them")
             }
         }
         return lines.joined(separator: "\n")
@@ -102,8 +103,9 @@ struct PlanReport {
             var lines = ["It does not fit: \(planBytes(memory)) are missing in memory over all workers."]
             for worker in plan.memory.workers where worker.missingBytes > 0 {
                 lines.append(
-                    "Each worker on \(printable(worker.name)) needs \(planBytes(worker.fixedBytes)) before it holds an expert, "
-                        + "\(planBytes(worker.missingBytes)) more than it has.")
+                    "Each worker on \(printable(worker.name)) needs \(planBytes(worker.fixedBytes))"
+                        + (question.model.experts == nil ? "" : " before it holds an expert")
+                        + ", \(planBytes(worker.missingBytes)) more than it has.")
             }
             if experts > 0 { lines.append("\(planBytes(experts)) of experts fit neither in memory nor on NVMe.") }
             return lines.joined(separator: "\n")
@@ -124,12 +126,13 @@ struct PlanReport {
         }
         if plan.question.cluster.machineCount > 1 {
             lines.append(
-                "ring: a hop moves \(planBytes(prefill.hopBytes)) a rank and layer, \(planBytes(prefill.ringBytes)) come into a machine in all")
+                "ring: a hop moves \(planBytes(prefill.hopBytes)) a rank and layer, \(planBytes(prefill.ringBytes)) come into a machine in all"
+            )
         }
         if let dispatch = prefill.dispatchBytes, let rotation = prefill.rotationBytes, prefill.movement != .none {
             lines.append(
-                "\(prefill.movement.rawValue) move: tokens to experts and back are \(planBytes(dispatch)) through a machine's link, "
-                    + "experts to tokens \(planBytes(rotation))")
+                "\(prefill.movement.rawValue) move: through a machine's link go \(planBytes(dispatch)) of tokens and sums, or "
+                    + "\(planBytes(rotation)) of experts")
         }
         return lines.joined(separator: "\n")
     }
@@ -167,7 +170,9 @@ struct PlanReport {
     }
 
     private static func cost(_ plan: ClusterPlan) -> String? {
-        guard let prefill = plan.prefillCost, let decode = plan.decodeCost, let price = plan.question.cluster.pricePerHour else { return nil }
+        guard let prefill = plan.prefillCost, let decode = plan.decodeCost, let price = plan.question.cluster.pricePerHour else {
+            return nil
+        }
         return "Cost of a million tokens at \(planFigure(price)) an hour for all machines: prefill \(planFigure(prefill)), "
             + "decode \(planFigure(decode))"
     }

@@ -58,7 +58,7 @@ extension EndToEnd {
         func text() async throws {
             try await withFolder { folder in
                 let outcome = try await Binary.run(
-                    ["place", "--loads", loads(folder, "a.csv", turn: 3), "--hosts", "4", "--slots", "16", "--nodes", "2"]
+                    ["place", "--loads", loads(folder, "a.csv", turn: 3), "--hosts", "4", "--slots", "18", "--nodes", "2"]
                         + ["--replicas-in-two-domains", "--explain"])
                 #expect(outcome.code == 0 && outcome.out.contains("balance 1.0000") && outcome.out.contains("the mean"), "\(outcome.out)")
                 #expect(outcome.out.split(separator: "\n").count >= 8)
@@ -90,13 +90,30 @@ extension EndToEnd {
                 }
                 let plan = folder.appending(path: "plan.json").path()
                 #expect(try await Binary.run(["place", "--loads", good, "--hosts", "8", "--slots", "6", "--output", plan]).code == 0)
+                let cluster = try write(
+                    "cluster.yaml",
+                    """
+                    schema_version: 1
+                    machines:
+                      - name: small
+                        count: 2
+                        memory: 1GiB
+                        tflops: 1
+                        memory_gbytes: 100
+                        link_gbits: 100
+                    """)
+                let fits = try await Binary.run(["place", "--loads", good, "--cluster", cluster, "--expert-bytes", "8MiB", "--json"])
+                #expect(fits.code == 0 && fits.json["slots"] as? Int == 64, "\(fits.err)")
                 let small = try write("small.csv", "1,2\n3,4\n")
                 let cases: [([String], Int32, String)] = [
                     (["--loads", good], 2, "--hosts"), (["--loads", good, "--hosts", "4"], 2, "--slots"),
                     (["--loads", good, "--hosts", "4", "--slots", "7"], 1, "4 are missing"),
                     (["--loads", good, "--hosts", "4", "--slots", "9", "--nodes", "3"], 2, "--nodes"),
                     (["--loads", good, "--hosts", "4", "--slots", "9", "--move-budget", "0.1"], 2, "--previous"),
-                    (["--loads", good, "--hosts", "4", "--slots", "9", "--replicas-in-two-domains"], 1, "64 slots"),
+                    (["--loads", good, "--hosts", "4", "--slots", "9", "--nodes", "2", "--replicas-in-two-domains"], 1, "64 slots"),
+                    (["--loads", good, "--hosts", "4", "--slots", "18", "--replicas-in-two-domains"], 1, "two nodes"),
+                    (["--loads", good, "--cluster", cluster, "--expert-bytes", "64MiB"], 1, "6.00 GiB are missing"),
+                    (["--loads", good, "--cluster", cluster], 2, "--expert-bytes"),
                     (["--loads", good, "--hosts", "4", "--slots", "9", "--policy", "best"], 2, "policy"),
                     (["--loads", good, "--hosts", "6", "--slots", "6", "--previous", plan], 1, "8 hosts"),
                     (["--loads", small, "--hosts", "8", "--slots", "6", "--previous", plan], 1, "4 layers of 32 experts"),

@@ -20,21 +20,24 @@ struct Draws: RandomNumberGenerator {
     mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
     mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 
+    private mutating func load(of kind: Int, among count: Int) -> Double {
+        switch kind % 8 {
+        case 0: return Double(below(10))
+        case 1: return 1 + unit()
+        case 2: return 1 / (0.001 + unit() * unit())
+        case 3: return 1 / (1 + unit() * Double(count))
+        case 4: return 1
+        case 5: return below(2) == 0 ? 1 : 10
+        case 6: return 80 + 20 * unit()
+        default: return 7
+        }
+    }
+
     /// Loads of one of eight kinds: small whole numbers with zeros, uniform, heavy-tailed, ranks, one hot expert, two levels, nearly equal
     /// with one hot, all equal.
     mutating func loads(_ count: Int, kind: Int) -> [Double] {
-        var values = (0..<count).map { _ in
-            switch kind % 8 {
-            case 0: Double(below(10))
-            case 1: 1 + unit()
-            case 2: 1 / (0.001 + unit() * unit())
-            case 3: 1 / (1 + unit() * Double(count))
-            case 4: 1.0
-            case 5: below(2) == 0 ? 1 : 10
-            case 6: 80 + 20 * unit()
-            default: 7.0
-            }
-        }
+        var values: [Double] = []
+        for _ in 0..<count { values.append(load(of: kind, among: count)) }
         if kind % 8 == 4 || kind % 8 == 6 { values[below(count)] = 100 * Double(1 + below(20)) }
         if values.allSatisfy({ $0 == 0 }) { values[below(count)] = 1 }
         return values

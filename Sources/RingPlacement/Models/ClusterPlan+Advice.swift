@@ -76,7 +76,7 @@ extension ClusterPlan {
     /// Machines of the smallest cluster of the same kinds that gives `target`, from one up; nil if none of at most `most` does.
     public func smallest(_ target: PlanTarget = PlanTarget(), most: Int = 4096) -> ClusterPlan? {
         for count in 1...max(1, min(most, ClusterShape.machinesMax)) {
-            var question = question
+            var question = self.question
             question.cluster = question.cluster.resized(to: count)
             // Memory is judged first: most counts that will not do fail there, and it is the cheap half of a plan.
             guard MemoryPlan(question).fit.runs else { continue }

@@ -52,7 +52,9 @@ public struct RackShape: Hashable, Sendable {
     public var uplinkBytesPerSecond: Double
 
     /// Racks of a size.
-    public init(machines: Int, uplinkBytesPerSecond: Double) { (self.machines, self.uplinkBytesPerSecond) = (machines, uplinkBytesPerSecond) }
+    public init(machines: Int, uplinkBytesPerSecond: Double) {
+        (self.machines, self.uplinkBytesPerSecond) = (machines, uplinkBytesPerSecond)
+    }
 }
 
 /// A cluster.

@@ -77,14 +77,14 @@ private struct DecodePhases {
             for group in model.layers {
                 // Windows and states are with the leader, which is of the first kind.
                 let share = group.attention.reachesWholeContext ? memory.workers[kind].share : kind == 0 ? 1 : 0
-                let bytes = bytes(group.attention) * share * batch
+                let read = bytes(group.attention) * share * batch
                 let flops = group.attention.decodeFlops(tokens: question.tokens) * share * batch
                 let count = Double(group.count)
                 phase.flops += count * flops
-                phase.memoryBytes += count * bytes
+                phase.memoryBytes += count * read
                 phase[.compute] += count * flops / (speed(kind) * assumptions.attention)
-                phase[.memory] += count * bytes / bandwidth(kind)
-                phase.seconds += count * max(flops / (speed(kind) * assumptions.attention), bytes / bandwidth(kind))
+                phase[.memory] += count * read / bandwidth(kind)
+                phase.seconds += count * max(flops / (speed(kind) * assumptions.attention), read / bandwidth(kind))
             }
             if phase.seconds >= slowest.seconds { slowest = phase }
         }
@@ -188,16 +188,19 @@ private struct DecodePhases {
 
 /// The expected greatest of `workers` counts when `picks` things fall on workers, each with the chance `share` for one of them.
 ///
-/// Counts are taken as independent binomials: E[max] is the sum over m >= 0 of 1 - P(count <= m)^workers. Beyond a share of a half, where
+/// Counts are taken as independent binomials: E[max] is the sum over m >= 0 of 1 - P(count <= m)^workers, within some 2% of the multinomial's
+/// from two things on. Beyond a share of a half, where
 /// one worker has most of everything, and for counts so large that chances vanish in a double, the mean is returned.
 func expectedBusiest(picks: Int, share: Double, workers: Int) -> Double {
     guard picks > 0, share > 0, workers > 0 else { return 0 }
     var chance = power(1 - min(1, share), picks)  // that exactly m fall on a worker, from m = 0 on
     guard share <= 0.5, chance > 0 else { return min(1, share) * Double(picks) }
+    let sharesAll = share * Double(workers) > 0.999
     var (below, sum) = (0.0, 0.0)
     for count in 0..<picks {
         below = min(1, below + chance)
-        let more = 1 - power(below, workers)
+        // Where these workers get everything, somebody has a mean share at least.
+        let more = sharesAll && count * workers < picks ? 1 : 1 - power(below, workers)
         sum += more
         if more < 1e-12 { break }
         chance *= Double(picks - count) / Double(count + 1) * share / (1 - share)

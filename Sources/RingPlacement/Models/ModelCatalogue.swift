@@ -75,7 +75,7 @@ extension ModelCatalogue {
             LayerGroup(94, .grouped(GroupedAttention(heads: 64, kvHeads: 4, headDim: 128, norm: .perHead)))
         ],
         denseLayers: 0, denseWidth: 12_288,  // [C]; no layer uses it: decoder_sparse_step is 1, mlp_only_layers empty
-        experts: ExpertsSpec(count: 128, chosen: 8, width: 1536),  // [C L]
+        experts: ExpertsSpec(count: 128, chosen: 8, width: 1536, hasRouterBias: false),  // [C L]
         expertType: .bf16, denseType: .bf16,  // [C]; an FP8 release exists as well
         published: PublishedSize(total: 235e9, active: 22e9))  // its name, 235B-A22B
 

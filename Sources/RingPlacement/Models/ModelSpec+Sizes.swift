@@ -22,9 +22,8 @@ extension ModelSpec {
     public var commonParameters: Int {
         var sum = denseLayers * 3 * hidden * denseWidth + layerCount * 2 * hidden + hidden
         if let experts {
-            // A router has a weight and a bias for each expert.
             let latent = experts.latent.map { 2 * hidden * $0 + $0 } ?? 0
-            sum += sparseLayers * (hidden * experts.count + experts.count + 3 * hidden * experts.sharedWidth + latent)
+            sum += sparseLayers * ((hidden + (experts.hasRouterBias ? 1 : 0)) * experts.count + 3 * hidden * experts.sharedWidth + latent)
         }
         return sum
     }

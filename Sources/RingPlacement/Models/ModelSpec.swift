@@ -15,11 +15,15 @@ public struct ExpertsSpec: Hashable, Sendable {
     public var sharedWidth: Int
     /// Whether experts have biases.
     public var hasBias: Bool
+    /// Whether the router has a bias for each expert, be it for the choice alone.
+    public var hasRouterBias: Bool
 
     /// Experts of a shape.
-    public init(count: Int, chosen: Int, width: Int, latent: Int? = nil, sharedWidth: Int = 0, hasBias: Bool = false) {
+    public init(
+        count: Int, chosen: Int, width: Int, latent: Int? = nil, sharedWidth: Int = 0, hasBias: Bool = false, hasRouterBias: Bool = true
+    ) {
         (self.count, self.chosen, self.width) = (count, chosen, width)
-        (self.latent, self.sharedWidth, self.hasBias) = (latent, sharedWidth, hasBias)
+        (self.latent, self.sharedWidth, self.hasBias, self.hasRouterBias) = (latent, sharedWidth, hasBias, hasRouterBias)
     }
 }
 

@@ -49,7 +49,8 @@ public struct PrefillPlan: Hashable, Sendable {
         }
         time = StepTime(phases: all)
         flops = phases.flops(form)
-        hopBytes = Double(question.tokens) * (memory.workers.map(\.share).max() ?? 0) * question.model.widestCacheElements
+        hopBytes =
+            Double(question.tokens) * (memory.workers.map(\.share).max() ?? 0) * question.model.widestCacheElements
             * question.cacheType.bytes
         ringBytes = attention.1.linkBytes
     }
