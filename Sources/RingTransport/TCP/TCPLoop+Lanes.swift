@@ -7,6 +7,11 @@ extension TCPLoop {
     /// A look at every lane apart.
     func visitLanes() {
         for link in apart where link.isOpen {
+            while !link.isClosing, link.isOpen, let key = link.lane.nextReturned() {
+                var forgotten = frame(.forget, on: link, about: nil)
+                forgotten.payloadChecksum = key
+                queue(forgotten, on: link)
+            }
             if !link.isClosing && link.lane.hasInput {
                 isLively = true
                 read(link)
