@@ -28,7 +28,7 @@ import Glibc
 
     /// A view of anonymous memory that `owner` has mapped and keeps; counted among what is mapped (`LiveMemory`) as long as a view of
     /// it lives.
-    @unsafe public init(counting bytes: UnsafeMutableRawBufferPointer, owner: AnyObject & Sendable) {
+    @unsafe public init(counting bytes: UnsafeMutableRawBufferPointer, owner: any AnyObject & Sendable) {
         guard let base = bytes.baseAddress else { preconditionFailure("memory without an address") }
         unsafe self.init(base: base, byteCount: bytes.count, owner: CountedMemory(base, bytes.count, owner))
     }
@@ -120,9 +120,9 @@ import Glibc
 /// Memory of another owner, on the list of what is mapped.
 @safe private final class CountedMemory {
     private let base: UnsafeMutableRawPointer
-    private let owner: AnyObject & Sendable
+    private let owner: any AnyObject & Sendable
 
-    init(_ base: UnsafeMutableRawPointer, _ byteCount: Int, _ owner: AnyObject & Sendable) {
+    init(_ base: UnsafeMutableRawPointer, _ byteCount: Int, _ owner: any AnyObject & Sendable) {
         unsafe self.base = base
         self.owner = owner
         unsafe LiveMemory.add(base, max(byteCount, 1))

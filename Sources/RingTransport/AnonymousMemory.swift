@@ -51,7 +51,8 @@ import Synchronization
         guard let base = unsafe ring_memory_map(byteCount, isHuge, &error) else {
             throw .system("\(byteCount) bytes of memory cannot be mapped: \(systemText(error))")
         }
-        (descriptor, mappedByteCount, settled) = (-1, byteCount, Mutex([]))
+        (descriptor, mappedByteCount) = (-1, byteCount)
+        settled = Mutex([])
         unsafe bytes = UnsafeMutableRawBufferPointer(start: base, count: byteCount)
     }
 

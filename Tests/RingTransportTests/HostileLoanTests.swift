@@ -46,9 +46,10 @@ private struct Lender {
     }
 
     mutating func announce(key: UInt32, offset: Int = 0) {
-        put(FakePeer.frame(.announce, tag: probe) {
-            ($0.message, $0.payloadByteCount, $0.offset, $0.payloadChecksum) = (4096, size, offset, key)
-        })
+        put(
+            FakePeer.frame(.announce, tag: probe) {
+                ($0.message, $0.payloadByteCount, $0.offset, $0.payloadChecksum) = (4096, size, offset, key)
+            })
     }
 
     /// The `part`th slice as it is, or with another checksum.
@@ -56,10 +57,11 @@ private struct Lender {
         let start = part * TransportLimits.sliceBytes
         let count = min(TransportLimits.sliceBytes, size - start)
         let sum = unsafe Checksum.crc32c(UnsafeRawBufferPointer(rebasing: memory.bytes[start..<start + count]))
-        put(FakePeer.frame(.reference, tag: probe) {
-            ($0.message, $0.receive, $0.offset, $0.payloadByteCount) = (4096, consent.receive, start, count)
-            $0.payloadChecksum = sum ^ damage
-        })
+        put(
+            FakePeer.frame(.reference, tag: probe) {
+                ($0.message, $0.receive, $0.offset, $0.payloadByteCount) = (4096, consent.receive, start, count)
+                $0.payloadChecksum = sum ^ damage
+            })
     }
 
     /// The victim's next frame that is no heartbeat.
@@ -68,7 +70,8 @@ private struct Lender {
         let start = MonotonicClock.now()
         while true {
             if unsafe ring_word_load(ring.tail) > read {
-                let header = try unsafe FrameHeader(decoding: Span(_unsafeStart: (ring.bytes + Int(read)).assumingMemoryBound(to: UInt8.self), count: 64))
+                let header = try unsafe FrameHeader(
+                    decoding: Span(_unsafeStart: (ring.bytes + Int(read)).assumingMemoryBound(to: UInt8.self), count: 64))
                 read += 64
                 unsafe ring_word_store(ring.head, read)
                 if header.kind != .heartbeat { return header }

@@ -118,9 +118,11 @@ struct LentMemoryTests {
                 if MonotonicClock.now().seconds(since: start) > 10 { throw Failure("\(lent.mappings) mappings are left") }
                 usleep(5000)
             }
-            _ = try transport.post(send: BlockRef(region: kept, offset: 0, byteCount: 8), to: peer, tag: MessageTag(.probe, layer: 0, step: 999, piece: 0))
             _ = try transport.post(
-                receive: BlockRef(region: kept, offset: 8, byteCount: 8), from: peer, tag: MessageTag(.probe, layer: 0, step: 999, piece: 0))
+                send: BlockRef(region: kept, offset: 0, byteCount: 8), to: peer, tag: MessageTag(.probe, layer: 0, step: 999, piece: 0))
+            _ = try transport.post(
+                receive: BlockRef(region: kept, offset: 8, byteCount: 8), from: peer, tag: MessageTag(.probe, layer: 0, step: 999, piece: 0)
+            )
             try settle(&transport, &completions, 2)
         }
     }

@@ -30,7 +30,8 @@ struct LentMemoryDeathTests {
         var (completions, count, outcome) = ([Completion](), 0, Completion.Outcome.received)
         var death: Moment?
         while outcome == .received {
-            do { _ = try wire.post(receive: block, from: Rank(1), tag: tag(0, step: count)) } catch TransportError.lost { break }
+            // It may be known already that nobody is there.
+            if (try? wire.post(receive: block, from: Rank(1), tag: tag(0, step: count))) == nil { break }
             completions.removeAll(keepingCapacity: true)
             while completions.isEmpty {
                 guard wire.wait(atMost: .seconds(20)) else { throw Failure("nobody notices the death") }

@@ -120,7 +120,9 @@ extension TCPOptions {
     /// With sources of shared memory that lend what is in `loans`, those of one transport.
     fileprivate func lending(_ loans: LoanBook) -> TCPOptions {
         var options = self
-        options.laneSources = laneSources.map { ($0 as? SharedMemorySource)?.lending(loans) ?? $0 }
+        options.laneSources = laneSources.map { source in
+            (source as? SharedMemorySource).map { $0.lending(loans) as any LaneSource } ?? source
+        }
         return options
     }
 

@@ -4,7 +4,7 @@ import CRingSystem
 
 /// What one peer lets us read. The I/O thread alone uses it.
 @safe package final class BorrowedMemory {
-    private struct Mapping {
+    @safe private struct Mapping {
         var key: UInt32
         var base: UnsafeMutableRawPointer
         /// Addresses that are taken.

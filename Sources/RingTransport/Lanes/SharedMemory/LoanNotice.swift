@@ -34,7 +34,9 @@ package struct LoanNotice: Hashable {
             words.2 |= UInt64(bytes[16 + place]) << UInt64(8 * place)
         }
         guard UInt32(truncatingIfNeeded: words.0) == Self.magic, words.0 >> 32 != 0 else { return nil }
-        guard let offset = Int(exactly: words.1), let count = Int(exactly: words.2), count > 0, count <= Int.max / 2 - offset else { return nil }
+        guard let offset = Int(exactly: words.1), let count = Int(exactly: words.2), count > 0, count <= Int.max / 2 - offset else {
+            return nil
+        }
         self.init(key: UInt32(words.0 >> 32), offset: offset, count: count)
     }
 }

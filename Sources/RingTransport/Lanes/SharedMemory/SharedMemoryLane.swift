@@ -238,7 +238,7 @@ import RingCore
             if count <= 0 { return count == -Int64(EAGAIN) }
             if count == 1 && descriptor < 0 { continue }
             let lent = unsafe withUnsafeBytes(of: &notice) { raw in
-                unsafe LoanNotice(decoding: Span(_unsafeBytes: raw.prefix(Int(count))))
+                unsafe LoanNotice(decoding: Span<UInt8>(_unsafeBytes: UnsafeRawBufferPointer(rebasing: raw[..<Int(count)])))
             }
             if let lent, descriptor >= 0 {
                 peerMemory.take(lent, descriptor)
