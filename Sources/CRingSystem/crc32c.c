@@ -149,20 +149,38 @@ uint32_t ring_crc32c_narrow(uint32_t crc, const void *bytes, size_t count) {
     return ring_crc32c_portable(crc, bytes, count);
 }
 
-uint32_t ring_crc32c_copy(uint32_t crc, void *to, const void *from, size_t count, bool streams) {
+static uint32_t copy(uint32_t crc, uint8_t *to, const uint8_t *from, size_t count, bool streams, bool is_wide) {
     size_t done = 0;
 #if defined(__x86_64__)
-    if (copies && count >= 3 * 4096) {
+    if (is_wide && count >= 4096) {
+        // Stores past the caches take whole lines.
+        done = (64 - ((uintptr_t)to & 63)) & 63;
+        memcpy(to, from, done);
+        crc = ring_crc32c(crc, to, done);
+        const size_t whole = (count - done) & ~(size_t)255;
+        crc = ~ring_crc32c_wide_copy(~crc, to + done, from + done, whole, streams);
+        done += whole;
+    } else if (copies && count >= 3 * 4096) {
         crc = ~crc;
         done = copied(&crc, to, from, count, streams);
         crc = ~crc;
     }
+#else
+    (void)streams, (void)is_wide;
 #endif
     // Piece by piece, so that each is still in the cache when it is checksummed where it now lies.
     for (size_t piece; done < count; done += piece) {
         piece = count - done < 16384 ? count - done : 16384;
-        memcpy((uint8_t *)to + done, (const uint8_t *)from + done, piece);
-        crc = ring_crc32c(crc, (const uint8_t *)to + done, piece);
+        memcpy(to + done, from + done, piece);
+        crc = ring_crc32c(crc, to + done, piece);
     }
     return crc;
+}
+
+uint32_t ring_crc32c_copy(uint32_t crc, void *to, const void *from, size_t count, bool streams) {
+    return copy(crc, to, from, count, streams, wide);
+}
+
+uint32_t ring_crc32c_narrow_copy(uint32_t crc, void *to, const void *from, size_t count, bool streams) {
+    return copy(crc, to, from, count, streams, false);
 }

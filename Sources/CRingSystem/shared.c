@@ -1,4 +1,5 @@
-// Memory that two processes share: a sealed memfd, the Unix socket that hands it over, and who sits at its other end.
+// Memory that two processes share: sealed memfds, the Unix socket that hands them over, and who sits at its other end. What one
+// side lends the other to read is in lent.c.
 #define _GNU_SOURCE
 #include "CRingSystem.h"
 
@@ -59,7 +60,7 @@ static socklen_t abstract_address(const char *name, struct sockaddr_un *address)
 int ring_local_listen(const char *name) {
     struct sockaddr_un address;
     const socklen_t size = abstract_address(name, &address);
-    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0) return -errno;
     if (bind(descriptor, (struct sockaddr *)&address, size) == 0 && listen(descriptor, 8) == 0) return descriptor;
     const int error = errno;
@@ -70,7 +71,7 @@ int ring_local_listen(const char *name) {
 int ring_local_dial(const char *name) {
     struct sockaddr_un address;
     const socklen_t size = abstract_address(name, &address);
-    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0) return -errno;
     if (connect(descriptor, (struct sockaddr *)&address, size) == 0) return descriptor;
     const int error = errno;
@@ -107,16 +108,18 @@ int ring_local_send(int descriptor, const void *bytes, size_t count, int passed)
     return (size_t)sent == count ? 0 : EIO;
 }
 
-int ring_local_receive(int descriptor, void *bytes, size_t count, int *passed) {
+int64_t ring_local_take(int descriptor, void *bytes, size_t limit, int *passed) {
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(4 * sizeof(int))];
     } control;
-    struct iovec run = {.iov_base = bytes, .iov_len = count};
+    struct iovec run = {.iov_base = bytes, .iov_len = limit};
     struct msghdr message = {.msg_iov = &run, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     *passed = -1;
-    ssize_t got = recvmsg(descriptor, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (got < 0) return errno;
+    ssize_t got;
+    do got = recvmsg(descriptor, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) return -errno;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
         const size_t descriptors = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -129,7 +132,14 @@ int ring_local_receive(int descriptor, void *bytes, size_t count, int *passed) {
         }
     }
     // A descriptor that was sent and did not come: this process may have no more of them.
-    if (*passed < 0) return (message.msg_flags & MSG_CTRUNC) ? EMFILE : EPROTO;
+    if (*passed < 0 && (message.msg_flags & MSG_CTRUNC)) return -EMFILE;
+    return got;
+}
+
+int ring_local_receive(int descriptor, void *bytes, size_t count, int *passed) {
+    const int64_t got = ring_local_take(descriptor, bytes, count, passed);
+    if (got < 0) return (int)-got;
+    if (*passed < 0) return EPROTO;
     if ((size_t)got == count) return 0;
     close(*passed);
     *passed = -1;
@@ -140,19 +150,6 @@ void ring_local_ring(int descriptor) {
     const char one = 1;
     // A full socket is a bell that rings already, a closed one is found out by reading.
     (void)send(descriptor, &one, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-bool ring_local_hush(int descriptor) {
-    char bytes[64];
-    for (;;) {
-        ssize_t got = recv(descriptor, bytes, sizeof bytes, MSG_DONTWAIT);
-        if (got > 0) {
-            if ((size_t)got < sizeof bytes) return true;
-            continue;
-        }
-        if (got == 0) return false;
-        if (errno != EINTR) return errno == EAGAIN;
-    }
 }
 
 bool ring_host_identity(char *text, size_t limit) {

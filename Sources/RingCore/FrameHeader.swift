@@ -16,11 +16,13 @@
 public struct FrameHeader: Hashable, Sendable {
     /// What the frame says.
     public enum Kind: UInt8, Hashable, Sendable, CaseIterable {
-        /// Sender: a message of `byteCount` bytes is ready here. No payload.
+        /// Sender: a message of `byteCount` bytes is ready here. A key where others have their payload's checksum says that it lies in
+        /// memory that the receiver can read, at `offset`. No payload.
         case announce = 1
         /// Sender: a small message, whole, ahead of any consent. Payload.
         case eager = 2
-        /// Receiver: send message `message` to receive `receive`. No payload.
+        /// Receiver: send message `message` to receive `receive`. A key, as above, and `offset` say where the sender can write it; or
+        /// the announcement's key says that it will be read where it lies. No payload.
         case consent = 3
         /// Sender: `byteCount` bytes of a message at `offset`, for receive `receive`. Payload.
         case slice = 4
@@ -36,11 +38,16 @@ public struct FrameHeader: Hashable, Sendable {
         case goodbye = 9
         /// Receiver: message `message` does not have the `byteCount` bytes that its receive has; the link ends. No payload.
         case mismatch = 10
+        /// Sender: `byteCount` bytes of a message at `offset`, for receive `receive`, lie in the memory that its announcement named and
+        /// have this checksum; they stay there until they are acknowledged. No payload.
+        case reference = 11
+        /// Sender: memory that was lent is no longer used; the payload checksum holds its key. No payload.
+        case forget = 12
 
         /// True when `byteCount` bytes follow the header.
         public var hasPayload: Bool { self == .eager || self == .slice }
         /// True when the frame is about a message, and so has a tag.
-        public var concernsMessage: Bool { self != .heartbeat && self != .goodbye }
+        public var concernsMessage: Bool { self != .heartbeat && self != .goodbye && self != .forget }
     }
 
     /// Bytes of an encoded header.
@@ -48,7 +55,7 @@ public struct FrameHeader: Hashable, Sendable {
     /// "RGMF" in this order on the wire.
     public static let magic: UInt32 = 0x464D_4752
     /// The version this build speaks. Both ends speak the same.
-    public static let version: UInt8 = 2
+    public static let version: UInt8 = 3
     /// Longest message, in bytes; a header that claims more lies.
     public static let messageBytesMax: UInt64 = 1 << 40
 
@@ -70,7 +77,7 @@ public struct FrameHeader: Hashable, Sendable {
     public var message: UInt32 = 0
     /// The receiver's number of its receive.
     public var receive: UInt32 = 0
-    /// CRC32C of the payload.
+    /// CRC32C of the payload, or of what is referred to; a key to memory in `announce`, `consent` and `forget`.
     public var payloadChecksum: UInt32 = 0
 
     /// A header whose numbers are zero until set.

@@ -1,4 +1,4 @@
-// The ranks of the decode benchmark: threads of this process that are joined by TCP on loopback and run the engine as workers do.
+// The ranks of the decode benchmark: threads of this process that are joined by connections on loopback and run the engine as workers do.
 import RingCore
 import RingKernels
 import RingTransport
@@ -8,13 +8,13 @@ import Synchronization
 enum LoopbackRanks {
     /// Runs `body` once for each rank, each on a thread of its own, and throws the first error that one of them met.
     static func run(
-        _ world: WorldSize, _ body: @escaping @Sendable (Rank, consuming TCPTransport) throws(EngineError) -> Void
+        _ world: WorldSize, over lane: LaneKind, _ body: @escaping @Sendable (Rank, consuming TCPTransport) throws(EngineError) -> Void
     ) throws(EngineError) {
         let ends: Ends
         do throws(TransportError) {
             var listeners: [TCPListener] = []
             for _ in world.ranks { listeners.append(try TCPListener()) }
-            ends = Ends(listeners)
+            ends = Ends(listeners, lane)
             try start(world, ends, body)
         } catch { throw .transport(error) }
         if let error = ends.failure.withLock({ $0 }) { throw error }
@@ -37,17 +37,20 @@ enum LoopbackRanks {
     /// What the ranks' threads share.
     private final class Ends: Sendable {
         let listeners: [TCPListener]
+        private let lane: LaneKind
         let failure = Mutex<EngineError?>(nil)
 
-        init(_ listeners: [TCPListener]) { self.listeners = listeners }
+        init(_ listeners: [TCPListener], _ lane: LaneKind) { (self.listeners, self.lane) = (listeners, lane) }
 
         func note(_ error: EngineError) { failure.withLock { if $0 == nil { $0 = error } } }
 
         func connect(_ rank: Rank, of world: WorldSize) throws(EngineError) -> TCPTransport {
+            var options = TCPOptions()
+            options.lane = lane
             do throws(TransportError) {
                 return try TCPTransport.connect(
                     listener: listeners[rank.index], rank: rank, world: world, peers: listeners.map(\.address),
-                    secret: Array("benchmark".utf8), epoch: Epoch(1), job: JobNumber(1), deadline: .seconds(20))
+                    secret: Array("benchmark".utf8), epoch: Epoch(1), job: JobNumber(1), deadline: .seconds(20), options: options)
             } catch { throw .transport(error) }
         }
     }

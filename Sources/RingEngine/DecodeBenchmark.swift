@@ -5,7 +5,7 @@ import RingCore
 import RingKernels
 import RingTransport
 
-/// Measures decoding on this machine: as many ranks as workers, joined by TCP on loopback, in one process.
+/// Measures decoding on this machine: as many ranks as workers, in one process.
 public struct DecodeBenchmark: Hashable, Sendable {
     /// Tokens of the context, dealt to the workers.
     public var tokens: Int
@@ -21,6 +21,8 @@ public struct DecodeBenchmark: Hashable, Sendable {
     public var layers: Int
     /// Times to measure; the median counts.
     public var repeats: Int
+    /// What the ranks' messages travel by. It also says of what kind of memory the keys and values are.
+    public var lane = LaneKind.tcp
 
     /// Reading.
     public struct Streaming: Hashable, Sendable {
@@ -86,7 +88,7 @@ public struct DecodeBenchmark: Hashable, Sendable {
         let shape = try streamingShape()
         let times = BenchmarkTimes()
         let (threads, rounds) = (threads, repeats + 1)
-        try LoopbackRanks.run(shape.plan.world) { (rank, wire) throws(EngineError) in
+        try LoopbackRanks.run(shape.plan.world, over: lane) { (rank, wire) throws(EngineError) in
             try BenchmarkRank.stream(shape, wire: wire, threads: threads, rounds: rounds, kernels: kernels, times: times)
         }
         let bytes = try byteCount()
@@ -101,7 +103,7 @@ public struct DecodeBenchmark: Hashable, Sendable {
     private func exchange(_ kernels: Kernels) throws(EngineError) -> Exchange {
         let shape = try exchangeShape()
         let times = BenchmarkTimes()
-        try LoopbackRanks.run(shape.plan.world) { (rank, wire) throws(EngineError) in
+        try LoopbackRanks.run(shape.plan.world, over: lane) { (rank, wire) throws(EngineError) in
             try BenchmarkRank.exchange(shape, wire: wire, rounds: Self.exchangeRounds, kernels: kernels, times: times)
         }
         let rounds = 1..<Self.exchangeRounds

@@ -52,7 +52,7 @@ public struct EngineMemory: Sendable {
     let shape: EngineShape
     let shards: [ShardBlocks]
     let store: KVStore
-    let receiveBuffers: [ByteRegion]
+    let receiveBuffers: [Arena]
     let receiveRegions: [RegionKey]
     let scratch: [AttentionScratch]
     let tileStates: [AttentionState]
@@ -67,17 +67,17 @@ public struct EngineMemory: Sendable {
             layout: shape.layout, layers: shape.layers, shard: shards[wire.rank.index], growthBlocks: shape.growthBlocks,
             registeredWith: &wire)
         decode = try DecodeBuffers(heads: shape.heads, layout: shape.layout, world: shape.plan.world, registeredWith: &wire)
-        var (buffers, regions): ([ByteRegion], [RegionKey]) = ([], [])
+        var (buffers, regions): ([Arena], [RegionKey]) = ([], [])
         var (scratch, tileStates): ([AttentionScratch], [AttentionState]) = ([], [])
+        for _ in 0..<shape.plan.tour.buffersMax { buffers.append(try Arena(byteCount: max(shape.largestShardBytes, 64), for: wire)) }
         do throws(KernelError) {
-            for _ in 0..<shape.plan.tour.buffersMax { buffers.append(try .allocate(byteCount: max(shape.largestShardBytes, 64))) }
             for _ in 0..<threads { scratch.append(try AttentionScratch()) }
             for _ in 0..<threads where shape.plan.grain != nil {
                 tileStates.append(try .allocate(rows: EngineLimits.taskRows, valueDim: shape.layout.valueDim))
             }
         } catch { throw .memory(error) }
         do throws(TransportError) {
-            for buffer in buffers { regions.append(try wire.register(buffer)) }
+            for buffer in buffers { regions.append(try buffer.register(with: &wire)) }
         } catch { throw .transport(error) }
         (receiveBuffers, receiveRegions, self.scratch, self.tileStates) = (buffers, regions, scratch, tileStates)
     }

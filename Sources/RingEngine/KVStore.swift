@@ -14,7 +14,8 @@ public struct KVStore: Sendable {
     public let shard: ShardBlocks
     /// Blocks for decoded tokens in each layer.
     public let growthBlocks: Int
-    let memory: ByteRegion
+    private let arena: Arena
+    var memory: ByteRegion { arena.bytes }
     let region: RegionKey
 
     /// Bytes that a store of this shape takes.
@@ -32,8 +33,8 @@ public struct KVStore: Sendable {
         self.growthBlocks = growthBlocks
         let bytes = Self.byteCount(layout: layout, layers: layers, shard: shard, growthBlocks: growthBlocks)
         // A rank without tokens still registers a block's worth, so that every path is the same.
-        do throws(KernelError) { memory = try .allocate(byteCount: max(bytes, layout.blockByteCount)) } catch { throw .memory(error) }
-        do throws(TransportError) { region = try wire.register(memory) } catch { throw .transport(error) }
+        arena = try Arena(byteCount: max(bytes, layout.blockByteCount), for: wire)
+        do throws(TransportError) { region = try arena.register(with: &wire) } catch { throw .transport(error) }
     }
 
     private var layerByteCount: Int { layout.blockByteCount * (shard.blockCount + growthBlocks) }
@@ -45,7 +46,11 @@ public struct KVStore: Sendable {
     }
 
     /// The blocks of the prompt's shard in `layer`, all chunks one after another. Positions are per chunk: see `ShardBlocks`.
-    public func prompt(layer: Int) -> KVBlocks { blocks(layer: layer, first: 0, count: shard.blockCount) }
+    public func prompt(layer: Int) -> KVBlocks {
+        let start = offset(layer: layer)
+        arena.settle(start..<start + shard.blockCount * layout.blockByteCount)
+        return blocks(layer: layer, first: 0, count: shard.blockCount)
+    }
 
     /// The blocks for decoded tokens in `layer`.
     public func growth(layer: Int) -> KVBlocks { blocks(layer: layer, first: shard.blockCount, count: growthBlocks) }

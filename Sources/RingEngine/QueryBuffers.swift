@@ -11,7 +11,8 @@ struct QueryBuffers: Sendable {
     /// Running state of a round of another rank's queries.
     let state: HeadStates
     let region: RegionKey
-    private let memory: ByteRegion
+    private let arena: Arena
+    private var memory: ByteRegion { arena.bytes }
     private let heads: Int
     private let layout: KVLayout
     private let peers: Int
@@ -23,11 +24,12 @@ struct QueryBuffers: Sendable {
         (self.rows, self.heads, self.layout, peers) = (rows, heads, layout, wire.world.count - 1)
         let (queries, partial) = QueryRounds.sizes(rows: rows, heads: heads, headDim: layout.headDim, valueDim: layout.valueDim)
         (queryBytes, partialBytes) = (queries, partial)
+        arena = try Arena(byteCount: QueryRounds.slots * (queries + partial * (peers + 1)), for: wire)
+        arena.settle(0..<arena.bytes.byteCount)
         do throws(KernelError) {
-            memory = try .allocate(byteCount: QueryRounds.slots * (queries + partial * (peers + 1)))
             state = try HeadStates(tokens: rows, heads: heads, valueDim: layout.valueDim)
         } catch { throw .memory(error) }
-        do throws(TransportError) { region = try wire.register(memory) } catch { throw .transport(error) }
+        do throws(TransportError) { region = try arena.register(with: &wire) } catch { throw .transport(error) }
     }
 
     private let queryBytes: Int, partialBytes: Int

@@ -218,6 +218,6 @@ extension RingEngine where Wire: ~Copyable {
     private func received(_ step: Int, _ run: PassRun) -> KVBlocks {
         guard let buffer = run.pass.buffer(ofStep: step) else { preconditionFailure("nothing arrives for step \(step)") }
         let bytes = run.pass.route.steps[step].blocksReceived * layout.blockByteCount
-        return KVBlocks(layout: layout, region: receiveBuffers[buffer][0..<bytes], tokens: 0, firstPosition: 0)
+        return KVBlocks(layout: layout, region: receiveBuffers[buffer].bytes[0..<bytes], tokens: 0, firstPosition: 0)
     }
 }

@@ -142,6 +142,7 @@ extension RingEngine where Wire: ~Copyable {
             let first = buffer == nil ? shard.runs[part.chunk].firstBlock + part.blocks.lowerBound : held.firstBlock(of: part)
             let start = (buffer == nil ? store.offset(layer: run.layer) : 0) + first * layout.blockByteCount
             let whole = part.blocks.count * layout.blockByteCount
+            if let buffer, direction == .receive { receiveBuffers[buffer].settle(start..<start + whole) }
             for offset in stride(from: 0, to: whole, by: EngineLimits.pieceBytes) {
                 let block = BlockRef(region: region, offset: start + offset, byteCount: min(EngineLimits.pieceBytes, whole - offset))
                 run.traffic.backlog.append(

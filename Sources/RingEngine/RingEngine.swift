@@ -33,7 +33,7 @@ public struct RingEngine<Wire: Transport & ~Copyable>: ~Copyable {
     package var fault: RingFault?
 
     let shards: [ShardBlocks]
-    let receiveBuffers: [ByteRegion]
+    let receiveBuffers: [Arena]
     let receiveRegions: [RegionKey]
     let kernels: Kernels
     let scratch: [AttentionScratch]

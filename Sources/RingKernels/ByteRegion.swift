@@ -26,6 +26,13 @@ import Glibc
         self.owner = owner
     }
 
+    /// A view of anonymous memory that `owner` has mapped and keeps; counted among what is mapped (`LiveMemory`) as long as a view of
+    /// it lives.
+    @unsafe public init(counting bytes: UnsafeMutableRawBufferPointer, owner: any AnyObject & Sendable) {
+        guard let base = bytes.baseAddress else { preconditionFailure("memory without an address") }
+        unsafe self.init(base: base, byteCount: bytes.count, owner: CountedMemory(base, bytes.count, owner))
+    }
+
     /// The bytes at `range`, relative to this view.
     public subscript(range: Range<Int>) -> ByteRegion {
         precondition(range.lowerBound >= 0 && range.upperBound <= byteCount, "bytes \(range) of \(byteCount)")
@@ -66,7 +73,9 @@ import Glibc
         let start = (Int(bitPattern: unsafe base) + page - 1) / page * page
         let end = (Int(bitPattern: unsafe base) + byteCount) / page * page
         guard end > start else { return }
-        unsafe madvise(base + (start - Int(bitPattern: base)), end - start, MADV_DONTNEED)
+        let first = unsafe base + (start - Int(bitPattern: base))
+        // Memory that other processes may read is given back for all of them; private memory knows no such request.
+        if unsafe madvise(first, end - start, MADV_REMOVE) != 0 { unsafe madvise(first, end - start, MADV_DONTNEED) }
     }
 
     /// Copies `source` to `offset`; the ranges may overlap.
@@ -106,4 +115,18 @@ import Glibc
         unsafe LiveMemory.remove(base)
         unsafe munmap(base, mappedByteCount)
     }
+}
+
+/// Memory of another owner, on the list of what is mapped.
+@safe private final class CountedMemory {
+    private let base: UnsafeMutableRawPointer
+    private let owner: any AnyObject & Sendable
+
+    init(_ base: UnsafeMutableRawPointer, _ byteCount: Int, _ owner: any AnyObject & Sendable) {
+        unsafe self.base = base
+        self.owner = owner
+        unsafe LiveMemory.add(base, max(byteCount, 1))
+    }
+
+    deinit { unsafe LiveMemory.remove(base) }
 }

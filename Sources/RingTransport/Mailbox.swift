@@ -118,6 +118,7 @@ final class LossBoard: Sendable {
 final class CounterBoard: Sendable {
     let bytesSent = Atomic<UInt64>(0)
     let bytesReceived = Atomic<UInt64>(0)
+    let bytesBorrowed = Atomic<UInt64>(0)
     let messagesSent = Atomic<UInt64>(0)
     let messagesReceived = Atomic<UInt64>(0)
     let retransmissions = Atomic<UInt64>(0)
@@ -127,6 +128,7 @@ final class CounterBoard: Sendable {
         var values = TransportCounters()
         values.bytesSent = bytesSent.load(ordering: .relaxed)
         values.bytesReceived = bytesReceived.load(ordering: .relaxed)
+        values.bytesBorrowed = bytesBorrowed.load(ordering: .relaxed)
         values.messagesSent = messagesSent.load(ordering: .relaxed)
         values.messagesReceived = messagesReceived.load(ordering: .relaxed)
         values.retransmissions = retransmissions.load(ordering: .relaxed)

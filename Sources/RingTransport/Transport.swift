@@ -23,6 +23,10 @@ public protocol Transport: ~Copyable, Sendable {
     /// The number of ranks.
     var world: WorldSize { get }
 
+    /// True when large messages from shareable memory (`AnonymousMemory.isShareable`), registered together with its owner, are
+    /// copied but once on their way to some peer.
+    var lendsMemory: Bool { get }
+
     /// Makes memory known. It must stay valid until `unregister` or `close` returns.
     /// Throws `.tooManyRegions` beyond `TransportLimits.regions`, `.closed`.
     mutating func register(_ memory: UnsafeMutableRawBufferPointer) throws(TransportError) -> RegionKey
@@ -61,4 +65,9 @@ public protocol Transport: ~Copyable, Sendable {
     /// Leaves the ring: tells the peers, completes what is outstanding with `.cancelled`, and returns when the memory of
     /// the regions is no longer touched. Closing again does nothing.
     mutating func close()
+}
+
+extension Transport where Self: ~Copyable {
+    /// A transport to which all memory is alike.
+    public var lendsMemory: Bool { false }
 }

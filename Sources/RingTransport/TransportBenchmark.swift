@@ -158,7 +158,8 @@ struct BenchmarkEnd: ~Copyable {
     ) throws(TransportError) -> BenchmarkEnd {
         var options = TCPOptions()
         (options.lane, options.isSealed) = (lane, isSealed)
-        let memory = try AnonymousMemory(byteCount: window * (plan.map(\.0).max() ?? 64) + 64)
+        let memory = try AnonymousMemory(byteCount: window * (plan.map(\.0).max() ?? 64) + 64, isShareable: true)
+        memory.settle(0..<min(touches, memory.byteCount))
         // Touched before anything is timed, the first `touches` bytes of it.
         for index in stride(from: 0, to: min(touches, memory.byteCount), by: 4096) {
             unsafe memory.bytes[index] = UInt8(truncatingIfNeeded: index)
@@ -166,7 +167,7 @@ struct BenchmarkEnd: ~Copyable {
         var wire = try TCPTransport.connect(
             listener: listener, rank: rank, world: WorldSize(2), peers: peers, secret: secret, epoch: Epoch(1), job: JobNumber(1),
             deadline: deadline, options: options)
-        let region = try unsafe wire.register(memory.bytes)
+        let region = try unsafe wire.register(memory.bytes, keeping: memory)
         return BenchmarkEnd(wire, memory, region, window)
     }
 

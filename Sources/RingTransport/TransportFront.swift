@@ -11,6 +11,8 @@ import RingCore
     let mailbox: Mailbox
     /// Where memory must be registered, too.
     private let registrar: (any MemoryRegistrar)?
+    /// What may be lent of it.
+    private let loans: LoanBook?
     private(set) var isClosed = false
     private var regions = RegionTable()
     private var lastTicket: UInt64 = 0
@@ -19,8 +21,8 @@ import RingCore
     private var sendsByPeer: [Int]
     private var receivesByPeer: [Int]
 
-    init(rank: Rank, world: WorldSize, mailbox: Mailbox, registrar: (any MemoryRegistrar)? = nil) {
-        (self.rank, self.world, self.mailbox, self.registrar) = (rank, world, mailbox, registrar)
+    init(rank: Rank, world: WorldSize, mailbox: Mailbox, registrar: (any MemoryRegistrar)? = nil, loans: LoanBook? = nil) {
+        (self.rank, self.world, self.mailbox, self.registrar, self.loans) = (rank, world, mailbox, registrar, loans)
         sendsByPeer = Array(repeating: 0, count: world.count)
         receivesByPeer = sendsByPeer
     }
@@ -36,12 +38,14 @@ import RingCore
             try regions.unregister(key)
             throw error
         }
+        unsafe loans?.register(memory, of: owner, at: key.index)
         return key
     }
 
     mutating func unregister(_ region: RegionKey) throws(TransportError) {
         try regions.unregister(region)
         registrar?.unregister(at: region.index)
+        if loans?.unregister(at: region.index) == true { mailbox.moverBell.ring() }
     }
 
     mutating func post(isSend: Bool, _ block: BlockRef, _ peer: Rank, _ tag: MessageTag) throws(TransportError) -> Posted {

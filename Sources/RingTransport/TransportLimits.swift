@@ -36,6 +36,19 @@ public enum TransportLimits {
     /// How long an I/O thread waits awake for a lane that has just been busy before it sleeps. Longer: more of the core that
     /// the computing threads want; shorter: more wake-ups in the middle of a message.
     static let spinNanoseconds: Int64 = 20_000
+    /// Larger messages are copied past the caches into their blocks, where they come through shared memory: half the traffic on the
+    /// memory's bus. Smaller ones are likely to be read soon.
+    static let streamedBytes = 128 << 10
+    /// Slices in memory that was lent to one peer that may be announced to it before it has read the first. More: whatever comes
+    /// behind them waits longer, some 20 us each; fewer: one side waits for the other.
+    static let references = 8
+    /// Regions that one peer may have of ours, and we of it. An entry each, looked through for each slice.
+    static let lentRegions = 64
+    /// Address space that one peer's memory may take here, of the 128 TiB that there are.
+    static let lentBytes = 4 << 40
+    /// Bytes read out of one peer's memory before its pages are let go of: so much of a process's resident memory may be a peer's. Fewer:
+    /// more faults, 10 us for each slice on small pages.
+    static let borrowedBytes = 1 << 30
     /// Bytes copied by one turn of the in-process mover.
     static let copyBytes = 1 << 20
     /// Connections at one port that have not said a whole greeting; beyond it the oldest is dropped, so that silent

@@ -76,6 +76,8 @@ public struct TransportCounters: Hashable, Sendable {
     public var bytesSent: UInt64 = 0
     /// Payload bytes of receives that completed.
     public var bytesReceived: UInt64 = 0
+    /// Those of them that were copied once, straight out of a peer's memory, on this host.
+    public var bytesBorrowed: UInt64 = 0
     /// Sends that the peer acknowledged.
     public var messagesSent: UInt64 = 0
     /// Receives that completed.

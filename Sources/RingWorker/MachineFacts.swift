@@ -75,7 +75,10 @@ public struct MachineFacts: Sendable {
     }
 
     /// Bytes of this process that lie on transparent huge pages.
-    static func hugeBytesHeld() -> Int { kibibytes(fields(of: "/proc/self/smaps_rollup")["AnonHugePages"]) }
+    static func hugeBytesHeld() -> Int {
+        let fields = fields(of: "/proc/self/smaps_rollup")
+        return kibibytes(fields["AnonHugePages"]) + kibibytes(fields["ShmemPmdMapped"])
+    }
 
     // /proc and /sys files have no length: FileManager reads them whole all the same.
     private static func text(_ path: String) -> String? {

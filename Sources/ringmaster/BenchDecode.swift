@@ -4,6 +4,7 @@ import ArgumentParser
 import RingEngine
 import RingFormats
 import RingKernels
+import RingTransport
 import RingWorker
 
 /// `ringmaster bench decode`.
@@ -11,7 +12,7 @@ struct BenchDecode: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "decode", abstract: "One token over a long context against a plain read of the same memory.",
         discussion: """
-            Workers are threads of this process, joined by TCP on loopback. Their keys and values are read by a plain loop and by \
+            Workers are threads of this process, joined by TCP on loopback or by shared memory. Their keys and values are read by a plain loop and by \
             the attention of one token in turn; then one layer's exchange is measured over 64 keys a worker, and in turn with it a \
             small message there and back. Threads of all workers together should not be more than the cores.
             """)
@@ -32,6 +33,8 @@ struct BenchDecode: ParsableCommand {
     var threads: Int = 1
     @Option(help: ArgumentHelp("Layers.", valueName: "n"))
     var layers: Int = 1
+    @Option(help: ArgumentHelp("What messages travel by: tcp or shared-memory.", valueName: "name"))
+    var transport: TransportName = .only(.tcp)
     @Flag(help: "Print the result as JSON.")
     var json = false
 
@@ -42,14 +45,18 @@ struct BenchDecode: ParsableCommand {
             throw ValidationError("--threads is 1 to \(EngineLimits.threads), got \(threads)")
         }
         guard (1...256).contains(layers) else { throw ValidationError("--layers is 1 to 256 for a benchmark, got \(layers)") }
+        guard transport == .only(.tcp) || transport == .only(.sharedMemory) else {
+            throw ValidationError("--transport is tcp or shared-memory for this benchmark")
+        }
         try checkHeads(heads, kvHeads)
     }
 
     func run() throws {
         let kernels = try fromKernels { () throws(KernelError) in try Kernels.fromEnvironment() }
-        let benchmark = DecodeBenchmark(
+        var benchmark = DecodeBenchmark(
             tokens: tokens, heads: heads, kvHeads: kvHeads, headDim: headDim, element: dtype.element, workers: workers,
             threads: threads, layers: layers)
+        benchmark.lane = transport.lane ?? .tcp
         let result = try measure(benchmark, kernels)
         Console.out(json ? object(result, kernels).text(pretty: true) : text(result, kernels))
     }
@@ -82,7 +89,7 @@ struct BenchDecode: ParsableCommand {
             "exchange": exchange ?? .null, "isa": .string(kernels.instructionSet.rawValue), "tokens": .integer(Int64(tokens)),
             "heads": .integer(Int64(heads)), "kv_heads": .integer(Int64(kvHeads)), "head_dim": .integer(Int64(headDim)),
             "dtype": .string(dtype.rawValue), "workers": .integer(Int64(workers)), "threads": .integer(Int64(threads)),
-            "layers": .integer(Int64(layers)),
+            "layers": .integer(Int64(layers)), "transport": .string((transport.lane ?? .tcp).description),
         ]
     }
 

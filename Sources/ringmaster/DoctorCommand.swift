@@ -46,7 +46,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let facts = MachineFacts()
         var findings = [cpu(facts), isa()]
         findings += DoctorNodes.findings(facts)
-        findings += [memory(facts), lockedMemory(facts), hugePages(facts), rdma(facts), loopback()]
+        findings += [memory(facts), lockedMemory(facts), hugePages(facts), lentMemory(), rdma(facts), loopback()]
         if json {
             let list = findings.map { finding -> JSONValue in
                 [
@@ -117,6 +117,20 @@ struct DoctorCommand: AsyncParsableCommand {
             "huge pages", ok: mode == "always" || mode == "madvise" || facts.hugePages.total > 0,
             "transparent: \(mode), set aside: \(facts.hugePages.free) free of \(facts.hugePages.total)",
             advice: "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled spares the kernels many page walks")
+    }
+
+    private func lentMemory() -> Finding {
+        switch AnonymousMemory.lending() {
+        case .hugePages: Finding("lent memory", "workers of this machine read each other's memory, on huge pages")
+        case .smallPages:
+            Finding(
+                "lent memory", ok: false, "workers of this machine read each other's memory, on small pages",
+                advice: "echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled, or Linux 6.1, gives it huge ones")
+        case .impossible:
+            Finding(
+                "lent memory", ok: false, "workers of this machine copy what they send each other twice",
+                advice: "memory can be read by another process unless vm.overcommit_memory is 2 or a file may not be so large (ulimit -f)")
+        }
     }
 
     private func rdma(_ facts: MachineFacts) -> Finding {

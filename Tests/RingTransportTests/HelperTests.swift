@@ -51,13 +51,14 @@ struct ChecksumTests {
         for (place, count) in (counts + counts + counts).enumerated() {
             let (from, to) = (place % 5, place % 3 == 0 ? 0 : place % 67)
             var copy = [UInt8](repeating: 0xAA, count: count + 200)
-            for streams in [false, true] {
+            for (streams, isNarrow) in [(false, false), (true, false), (false, true), (true, true)] {
                 let sum = unsafe bytes.withUnsafeBytes { source in
                     unsafe copy.withUnsafeMutableBytes { target in
                         guard let start = source.baseAddress, let end = target.baseAddress else { return UInt32(0) }
-                        // Stores past the caches need places that are multiples of 32.
+                        // Stores past the caches need places that are multiples of 32, or 64; the code sees to it.
                         let aligned = (32 - Int(bitPattern: end) % 32) % 32 + to
-                        let sum = unsafe ring_crc32c_copy(77, end + aligned, start + from, count, streams)
+                        let copy = unsafe isNarrow ? ring_crc32c_narrow_copy : ring_crc32c_copy
+                        let sum = unsafe copy(77, end + aligned, start + from, count, streams)
                         let isWhole = (0..<count).allSatisfy { unsafe target[aligned + $0] == source[from + $0] }
                         let isAlone = unsafe (0..<aligned).allSatisfy { unsafe target[$0] == 0xAA } && target[aligned + count] == 0xAA
                         #expect(isWhole && isAlone, "seed \(seed), \(count) bytes, \(from) to \(to)")

@@ -9,8 +9,8 @@ import Testing
 struct SteadyStateTests {
     @Test(
         "ten thousand messages of four sizes leave the heap as it was",
-        arguments: [(LaneKind.tcp, false), (.tcp, true), (.sharedMemory, false)])
-    func heap(lane: LaneKind, isSealed: Bool) throws {
+        arguments: [(LaneKind.tcp, false, false), (.tcp, true, false), (.sharedMemory, false, false), (.sharedMemory, false, true)])
+    func heap(lane: LaneKind, isSealed: Bool, isLent: Bool) throws {
         var options = TCPOptions()
         (options.lane, options.isSealed) = (lane, isSealed)
         let chosen = options
@@ -20,8 +20,8 @@ struct SteadyStateTests {
             (0..<2).map { rank in
                 {
                     var transport = try connectTransport(listeners[rank], rank: rank, peers: listeners.map(\.address), options: chosen)
-                    let memory = try AnonymousMemory(byteCount: 1 << 20)
-                    let region = try unsafe transport.register(memory.bytes)
+                    let memory = try AnonymousMemory(byteCount: 1 << 20, isShareable: isLent)
+                    let region = try unsafe transport.register(memory.bytes, keeping: memory)
                     var completions: [Completion] = []
                     completions.reserveCapacity(64)
                     try exchange(&transport, region, &completions, rounds: 0..<200)

@@ -8,7 +8,7 @@ import Testing
 
 /// The implementations under test. A new one is added here and has to satisfy every claim.
 enum Kind: String, CaseIterable, Sendable, CustomTestStringConvertible {
-    case inProcess, tcp, sealedTCP, sharedMemory, rdma
+    case inProcess, tcp, sealedTCP, sharedMemory, lentMemory, rdma
     var testDescription: String { rawValue }
 
     /// RDMA where this machine has a port that is up; `Scripts/lab-test` makes one that has.
@@ -16,7 +16,7 @@ enum Kind: String, CaseIterable, Sendable, CustomTestStringConvertible {
     /// Those that can be had here. In the lab the others, which run everywhere, are left out.
     static var allCases: [Kind] {
         let only = unsafe getenv("RINGMASTER_TEST_LANE").map { unsafe String(cString: $0) }
-        let all = [inProcess, tcp, sealedTCP, sharedMemory] + (hasRDMA ? [rdma] : [])
+        let all = [inProcess, tcp, sealedTCP, sharedMemory, lentMemory] + (hasRDMA ? [rdma] : [])
         return all.filter { only == nil || $0.rawValue == only }
     }
 }
@@ -33,6 +33,8 @@ class Endpoint {
     let rank: Rank
     let world: WorldSize
     let barrier: Barrier
+    /// Whether its memory is of the kind that can be lent.
+    var lends = false
     private var regions: [(AnonymousMemory, RegionKey)] = []
     private var early: [Completion] = []
 
@@ -56,8 +58,8 @@ class Endpoint {
 
     /// Registered memory that lives as long as the endpoint.
     func memory(_ byteCount: Int) throws -> Block {
-        let memory = try AnonymousMemory(byteCount: max(byteCount, 1))
-        let region = try register(memory)
+        let memory = try AnonymousMemory(byteCount: max(byteCount, 1), isShareable: lends)
+        let region = try register(memory, keeping: lends)
         regions.append((memory, region))
         return Block(memory: memory, region: region, offset: 0, byteCount: byteCount)
     }
@@ -249,18 +251,20 @@ private func endpoints(
     case .inProcess:
         let fabric = try InProcessFabric(world: world, faults: faults)
         return { EndpointOf(fabric.transport(for: $0), barrier: barrier) }
-    case .tcp, .sealedTCP, .sharedMemory, .rdma:
+    case .tcp, .sealedTCP, .sharedMemory, .lentMemory, .rdma:
         let listeners = try world.ranks.map { _ in try TCPListener() }
         var choices = options
         choices.faults = faults
         choices.isSealed = kind == .sealedTCP
-        choices.lane = kind == .sharedMemory ? .sharedMemory : kind == .rdma ? .rdma : .tcp
+        choices.lane = kind == .sharedMemory || kind == .lentMemory ? .sharedMemory : kind == .rdma ? .rdma : .tcp
         let chosen = choices
         return { rank in
             let wire = try TCPTransport.connect(
                 listener: listeners[rank.index], rank: rank, world: world, peers: listeners.map(\.address), secret: Array("secret".utf8),
                 epoch: Epoch(1), job: JobNumber(1), deadline: .seconds(20), options: chosen)
-            return EndpointOf(wire, barrier: barrier)
+            let endpoint = EndpointOf(wire, barrier: barrier)
+            endpoint.lends = kind == .lentMemory
+            return endpoint
         }
     }
 }

@@ -19,6 +19,7 @@ uint32_t ring_crc32c_portable(uint32_t crc, const void *_Nullable bytes, size_t 
 uint32_t ring_crc32c_copy(uint32_t crc, void *_Nullable to, const void *_Nullable from, size_t count, bool streams);
 // The same without wide multiplications, as on a processor that has none; for tests.
 uint32_t ring_crc32c_narrow(uint32_t crc, const void *_Nullable bytes, size_t count);
+uint32_t ring_crc32c_narrow_copy(uint32_t crc, void *_Nullable to, const void *_Nullable from, size_t count, bool streams);
 // True when ring_crc32c uses the processor's instruction.
 bool ring_crc32c_is_accelerated(void);
 
@@ -49,6 +50,26 @@ int ring_memory_unmap(void *_Nonnull base, size_t count);
 // Gives the pages back; the memory reads as zero afterwards.
 int ring_memory_discard(void *_Nonnull base, size_t count);
 size_t ring_page_size(void);
+
+// Memory of ours that other processes may be let read: a descriptor of `count` bytes, never shorter or longer, whose pages are
+// taken when they are touched; or -errno. -ENOTSUP where the system keeps strict accounts of memory (vm.overcommit_memory 2):
+// there a page that cannot be had is a SIGBUS, for whoever touches it.
+int ring_shareable_create(size_t count);
+// Maps its first `count` bytes, aligned to 2 MiB if there are that many, to write and with a wish for huge pages or only to read.
+// NULL and an errno value in *error. ring_memory_unmap ends it.
+void *_Nullable ring_shareable_map(int descriptor, size_t count, bool writes, int *_Nonnull error);
+// A descriptor of the same memory by which nothing can be written; or -errno.
+int ring_shareable_lend(int descriptor);
+// 0 when a descriptor that somebody else made is such memory of at least `count` bytes: reading it cannot fail then. EPROTO or
+// another errno value if not. Its length to *bytes.
+int ring_shareable_check(int descriptor, size_t count, size_t *_Nonnull bytes);
+// Gives pages back, for every process that maps them; they read as zero afterwards.
+int ring_shareable_discard(void *_Nonnull base, size_t count);
+// Puts the huge pages (2 MiB) that touch [base, base + count), all of which must be mapped, in the place of small ones where
+// the system does not do so by itself. What they hold stays. 0 or an errno value: then they are small ones.
+int ring_shareable_settle(void *_Nonnull base, size_t count);
+// Whether the administrator lets programs have huge pages (transparent_hugepage/enabled): a request to settle would not ask.
+bool ring_huge_pages_are_allowed(void);
 // Bytes that malloc has given out and not got back, over all its arenas.
 size_t ring_heap_bytes_in_use(void);
 
@@ -105,7 +126,8 @@ int ring_shared_check(int descriptor, size_t count);
 // Maps it for reading and writing; NULL and an errno value in *error. ring_memory_unmap ends it.
 void *_Nullable ring_shared_map(int descriptor, size_t count, int *_Nonnull error);
 
-// Unix sockets with abstract names, nonblocking: who shares our network namespace can call, whoever it is. A descriptor or -errno.
+// Unix sockets with abstract names, nonblocking, that keep messages apart: who shares our network namespace can call, whoever it
+// is. A descriptor or -errno.
 int ring_local_listen(const char *_Nonnull name);
 int ring_local_dial(const char *_Nonnull name);
 int ring_local_accept(int listener);
@@ -115,9 +137,11 @@ bool ring_local_is_same_user(int descriptor);
 // else came, EMFILE when this process can have no more descriptors.
 int ring_local_send(int descriptor, const void *_Nonnull bytes, size_t count, int passed);
 int ring_local_receive(int descriptor, void *_Nonnull bytes, size_t count, int *_Nonnull passed);
-// A connection as a bell: rings at the other end; silences our own end, false when the other is closed.
+// The next message, cut to `limit` bytes, and the descriptor that came with it, else -1. Bytes, 0 when the other end is closed,
+// -EAGAIN when there is none, or -errno.
+int64_t ring_local_take(int descriptor, void *_Nonnull bytes, size_t limit, int *_Nonnull passed);
+// A connection as a bell: a message of one byte. What it says is that there is something to see elsewhere.
 void ring_local_ring(int descriptor);
-bool ring_local_hush(int descriptor);
 // What this host calls itself since it was started; false when it does not say. `limit` 40 is enough.
 bool ring_host_identity(char *_Nonnull text, size_t limit);
 // The effective user.

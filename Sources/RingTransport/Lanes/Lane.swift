@@ -45,11 +45,28 @@ package protocol Lane: AnyObject {
     var aheadBytes: Int { get }
     /// How the peer names memory of ours, where its lane writes into our blocks itself: the receiver's consent says it.
     func name(of start: UnsafeMutableRawPointer, in region: Int) -> RemotePlace?
+
+    /// Where the peer can read a message of ours itself, where its lane does so: the sender's announcement says it.
+    func lend(_ start: UnsafeMutableRawPointer, _ byteCount: Int, in region: Int) -> RemotePlace?
+    /// The bytes at `offset` of what the peer's announcement names, to be read here; `nil` if they do not lie in memory of the peer's
+    /// that this side has mapped.
+    func borrowed(_ place: RemotePlace, _ offset: Int, _ byteCount: Int) -> UnsafeRawPointer?
+    /// So many of them were read.
+    func didRead(_ byteCount: Int)
+    /// The key of memory that was lent and is forgotten here, once for each; the peer is told.
+    func nextReturned() -> UInt32?
+    /// The peer has forgotten memory that it lent.
+    func giveBack(_ key: UInt32)
 }
 
 extension Lane {
     package var aheadBytes: Int { TransportLimits.eagerBytes }
     package func name(of start: UnsafeMutableRawPointer, in region: Int) -> RemotePlace? { nil }
+    package func lend(_ start: UnsafeMutableRawPointer, _ byteCount: Int, in region: Int) -> RemotePlace? { nil }
+    package func borrowed(_ place: RemotePlace, _ offset: Int, _ byteCount: Int) -> UnsafeRawPointer? { nil }
+    package func didRead(_ byteCount: Int) {}
+    package func nextReturned() -> UInt32? { nil }
+    package func giveBack(_ key: UInt32) {}
 }
 
 /// Registered memory as another rank names it: a place in a registration, never an address, and the key to it.

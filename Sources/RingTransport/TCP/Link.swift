@@ -24,7 +24,8 @@ import RingCore
     /// Room in the peer's store that this message may occupy.
     var holdsCredit = false
     var retransmissions = 0
-    /// The peer's block, as its consent named it, where lanes write into blocks.
+    /// The peer's block, as its consent named it, where lanes write into blocks. Where they read out of blocks, only the key: that
+    /// of our memory, if the peer reads the message there.
     var remote = RemotePlace()
     /// Slices to send again.
     var again = OffsetSet()
@@ -46,6 +47,8 @@ import RingCore
     /// Bytes whose checksum held.
     var verified = 0
     var complaints = 0
+    /// Where the message lies in the peer's memory, if it is read there; else the key is 0.
+    var lent = RemotePlace()
     /// Slices that were complained about and have not come again undamaged.
     var damaged = OffsetSet()
     /// Index of the fault that meets the message, or -1.
@@ -62,6 +65,8 @@ struct Arrival: BitwiseCopyable {
     var place: Int
     /// False while its bytes are coming in.
     var isComplete: Bool
+    /// Where its bytes lie in the peer's memory, if it has said so; else the key is 0.
+    var lent = RemotePlace()
     /// Held back by a fault until then.
     var notBefore = Int64.min
     var fault: Int32 = -1
@@ -125,6 +130,8 @@ enum PayloadTarget {
     var targetFilled = 0
     var targetLeft = 0
     var checksum: UInt32 = 0
+    /// Bytes that were read out of the peer's memory and that no turn has been charged with.
+    var fetched = 0
 
     // Receiving.
     /// Receives without a message, in order of posts.
@@ -163,7 +170,7 @@ enum PayloadTarget {
 
     /// Makes `frame` what is written next: as many bytes of the send's block as it says, from its offset.
     func begin(_ frame: FrameHeader, of slot: Int, _ send: SendSlot) {
-        let offset = frame.kind == .slice ? frame.offset : 0
+        let offset = frame.kind == .eager ? 0 : frame.offset
         payloadRegion = Int(send.command.region)
         remote = RemotePlace(place: send.remote.place + UInt64(offset), key: send.remote.key)
         outgoing = frame

@@ -4,6 +4,17 @@ import Glibc
 import RingCore
 
 extension TCPLoop {
+    /// Tells the peers which of the memory that they were lent is forgotten, before anything is said about what took its place.
+    func returnLoans() {
+        for link in apart where link.isOpen && !link.isClosing {
+            while link.isOpen, let key = link.lane.nextReturned() {
+                var forgotten = frame(.forget, on: link, about: nil)
+                forgotten.payloadChecksum = key
+                queue(forgotten, on: link)
+            }
+        }
+    }
+
     /// A look at every lane apart.
     func visitLanes() {
         for link in apart where link.isOpen {

@@ -19,6 +19,8 @@ extension TCPLoop {
                 link.heardAt = now
                 budget -= payload + staging
                 take(payload, staging, on: link)
+                budget -= link.fetched
+                link.fetched = 0
                 if isAll { return }
             case .nothing: return
             case .ended: return lose(link, Self.closedReason)
@@ -80,7 +82,7 @@ extension TCPLoop {
     }
 
     /// So many more bytes of the payload are in their block and under its checksum.
-    private func filled(_ count: Int, on link: Link) {
+    func filled(_ count: Int, on link: Link) {
         link.targetFilled += count
         link.targetLeft -= count
         guard link.targetLeft == 0, let frame = link.frame else { return }
@@ -108,6 +110,8 @@ extension TCPLoop {
         case .complain: handleComplaint(header, on: link)
         case .abandon: handleAbandonment(header, on: link)
         case .mismatch: handleMismatch(header, on: link)
+        case .reference: handleReference(header, on: link)
+        case .forget: link.lane.giveBack(header.payloadChecksum)
         case .heartbeat: break
         case .goodbye: lose(link, "it closed its transport")
         }

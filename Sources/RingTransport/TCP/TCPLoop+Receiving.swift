@@ -44,6 +44,7 @@ extension TCPLoop {
     private func addArrival(of frame: FrameHeader, place: Int, isComplete: Bool, on link: Link) -> Int? {
         var arrival = Arrival(
             tag: frame.tag?.bits ?? 0, message: frame.message, byteCount: frame.payloadByteCount, place: place, isComplete: isComplete)
+        if frame.kind == .announce { arrival.lent = RemotePlace(place: UInt64(frame.offset), key: frame.payloadChecksum) }
         if let fault = fault(of: link.messagesSeen, on: link) {
             arrival.fault = Int32(fault)
             switch options.faults[fault].action {
@@ -87,6 +88,9 @@ extension TCPLoop {
                 let command = receives[slot].command
                 if let name = unsafe link.lane.name(of: command.start, in: Int(command.region)) {
                     (consent.offset, consent.payloadChecksum) = (Int(name.place), name.key)
+                } else if arrival.lent.key != 0, unsafe link.lane.borrowed(arrival.lent, 0, arrival.byteCount) != nil {
+                    receives[slot].lent = arrival.lent
+                    consent.payloadChecksum = arrival.lent.key
                 }
                 queue(consent, on: link)
             }
@@ -139,14 +143,41 @@ extension TCPLoop {
         guard let slot = receiveSlot(of: frame, on: link) else {
             return lose(link, "it sent bytes for which there is no receive")
         }
+        guard let target = target(of: frame, in: slot, on: link) else { return }
+        let start = unsafe receives[slot].command.start + frame.offset
+        unsafe expectPayload(of: frame, at: start, for: target, on: link)
+    }
+
+    /// A slice that lies in the peer's memory: it is copied from there at once.
+    func handleReference(_ frame: FrameHeader, on link: Link) {
+        guard let slot = receiveSlot(of: frame, on: link), receives[slot].lent.key != 0 else {
+            return lose(link, "it refers to bytes that were not to be read from its memory")
+        }
+        guard let target = target(of: frame, in: slot, on: link) else { return }
+        let count = frame.payloadByteCount
+        guard let source = unsafe link.lane.borrowed(receives[slot].lent, frame.offset, count) else {
+            return lose(link, "it refers to memory that it has not lent, or no longer lends")
+        }
+        let start = unsafe receives[slot].command.start + frame.offset
+        unsafe expectPayload(of: frame, at: start, for: target, on: link)
+        link.checksum = unsafe ring_crc32c_copy(0, start, source, count, receives[slot].command.byteCount > TransportLimits.streamedBytes)
+        link.lane.didRead(count)
+        link.fetched += count
+        filled(count, on: link)
+    }
+
+    /// Which part of a receive a slice is, if it is the next or was asked for again; else the peer is lost.
+    private func target(of frame: FrameHeader, in slot: Int, on link: Link) -> PayloadTarget? {
         let receive = receives[slot]
         let isAgain = frame.offset < receive.next
         let whole = min(TransportLimits.sliceBytes, receive.command.byteCount - min(frame.offset, receive.command.byteCount))
         guard frame.payloadByteCount == whole, whole > 0, isAgain ? receive.damaged.contains(frame.offset) : frame.offset == receive.next
-        else { return lose(link, "it sent bytes \(frame.offset) + \(frame.payloadByteCount) out of turn") }
+        else {
+            lose(link, "it sent bytes \(frame.offset) + \(frame.payloadByteCount) out of turn")
+            return nil
+        }
         if !isAgain { receives[slot].next += frame.payloadByteCount }
-        let start = unsafe receive.command.start + frame.offset
-        unsafe expectPayload(of: frame, at: start, for: .receive(slot: slot, offset: frame.offset, isAgain: isAgain), on: link)
+        return .receive(slot: slot, offset: frame.offset, isAgain: isAgain)
     }
 
     /// The last byte of a payload is in.
@@ -169,6 +200,7 @@ extension TCPLoop {
             if link.checksum != frame.payloadChecksum { return complain(slot, frame, on: link) }
             if isAgain { receives[slot].damaged.remove(offset) }
             receives[slot].verified += frame.payloadByteCount
+            if frame.kind == .reference { mailbox.counters.bytesBorrowed.add(UInt64(frame.payloadByteCount), ordering: .relaxed) }
             if receives[slot].verified == byteCount { succeed(slot, on: link) }
         }
     }

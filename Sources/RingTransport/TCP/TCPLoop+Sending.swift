@@ -22,7 +22,7 @@ extension TCPLoop {
                 sends[slot].holdsCredit = true
                 return link.begin(header(.eager, of: slot, on: link), of: slot, send)
             }
-            guard link.control.append(header(.announce, of: slot, on: link)) else { break }
+            guard link.control.append(announcement(of: slot, on: link)) else { break }
             _ = sends.removeFirst(of: &link.posts)
             sends[slot].state = .waiting
             sends.append(slot, to: &link.waiting)
@@ -36,10 +36,20 @@ extension TCPLoop {
             offset = sends[slot].next
             sends[slot].next = min(offset + TransportLimits.sliceBytes, sends[slot].command.byteCount)
         }
-        var slice = header(.slice, of: slot, on: link)
+        let isRead = link.lane.kind == .sharedMemory && sends[slot].remote.key != 0
+        var slice = header(isRead ? .reference : .slice, of: slot, on: link)
         slice.offset = offset
         slice.payloadByteCount = min(TransportLimits.sliceBytes, sends[slot].command.byteCount - offset)
         link.begin(slice, of: slot, sends[slot])
+    }
+
+    private func announcement(of slot: Int, on link: Link) -> FrameHeader {
+        var header = header(.announce, of: slot, on: link)
+        let command = sends[slot].command
+        if command.byteCount > 0, let place = unsafe link.lane.lend(command.start, command.byteCount, in: Int(command.region)) {
+            (header.offset, header.payloadChecksum) = (Int(place.place), place.key)
+        }
+        return header
     }
 
     /// A frame with payload has gone out whole.

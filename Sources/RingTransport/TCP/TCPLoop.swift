@@ -74,6 +74,7 @@ import RingCore
         while true {
             now = MonotonicClock.now()
             takeCommands()
+            returnLoans()
             if leaveBy == nil && mailbox.closeRequested.load(ordering: .acquiring) { beginLeaving() }
             flushPending()
             if leaveBy != nil && hasLeft { break }

@@ -31,7 +31,8 @@ public struct TCPTransport: ~Copyable, Transport {
         listener: TCPListener, rank: Rank, world: WorldSize, peers: [PeerAddress], secret: [UInt8], epoch: Epoch, job: JobNumber,
         deadline: Duration, options wishes: TCPOptions = TCPOptions()
     ) throws(TransportError) -> TCPTransport {
-        let options = wishes.withRDMA(world, ownAddress: listener.host)
+        let loans = LoanBook()
+        let options = wishes.withRDMA(world, ownAddress: listener.host).lending(loans)
         precondition(rank.index < world.count, "\(rank) is outside a world of \(world)")
         precondition(peers.count == world.count, "\(peers.count) addresses for \(world) ranks")
         let identity = HandshakeIdentity(
@@ -42,7 +43,7 @@ public struct TCPTransport: ~Copyable, Transport {
             let mailbox = try Mailbox(world: world, moverBell: Doorbell())
             let loop = try TCPLoop(identity: identity, mesh: mesh, options: options, mailbox: mailbox)
             let thread = try PinnedThread.start(name: "ring-io-\(rank.index)", cpu: options.ioCPU) { loop.run() }
-            let front = TransportFront(rank: rank, world: world, mailbox: mailbox, registrar: options.registrar(of: mesh))
+            let front = TransportFront(rank: rank, world: world, mailbox: mailbox, registrar: options.registrar(of: mesh), loans: loans)
             return TCPTransport(front: front, thread: thread, lanes: mesh.map { $0?.choice })
         } catch {
             // The loop's thread, which would close them, never ran.
@@ -55,6 +56,8 @@ public struct TCPTransport: ~Copyable, Transport {
     public var rank: Rank { front.rank }
     /// The number of ranks.
     public var world: WorldSize { front.world }
+    /// True when a peer shares memory with us; see `Transport`.
+    public var lendsMemory: Bool { lanes.contains { $0?.kind == .sharedMemory } }
 
     /// Makes memory known; see `Transport`.
     public mutating func register(_ memory: UnsafeMutableRawBufferPointer) throws(TransportError) -> RegionKey {
@@ -111,6 +114,15 @@ extension TCPOptions {
         var options = self
         options.laneSources.append(
             VerbsSource(rdma, world: world, ownAddress: ownAddress, isSealed: isSealed, isForced: lane == .rdma))
+        return options
+    }
+
+    /// With sources of shared memory that lend what is in `loans`, those of one transport.
+    fileprivate func lending(_ loans: LoanBook) -> TCPOptions {
+        var options = self
+        options.laneSources = laneSources.map { source in
+            (source as? SharedMemorySource).map { $0.lending(loans) as any LaneSource } ?? source
+        }
         return options
     }
 

@@ -6,6 +6,8 @@
 //     offer: host and user                     ->   the same as ours? opens a Unix socket of a random name
 //     calls it, sends the memory and a proof   <-   answer: the name
 //     confirmation                             ->   takes the memory, checks and maps it
+//
+// Later each side lends the other, over the same socket, memory from which it sends.
 import CRingSystem
 import RingCore
 
@@ -13,13 +15,20 @@ import RingCore
 package struct SharedMemorySource: LaneSource {
     package let kind = LaneKind.sharedMemory
     private let host: String
+    /// What the transport lends, if the source belongs to one.
+    private let loans: LoanBook?
 
     /// `host` is what this host is called since it was started; tests give others, to be on two.
-    package init(host: String? = nil) { self.host = host ?? Self.bootIdentity }
+    package init(host: String? = nil) { self.init(host: host, loans: nil) }
+
+    private init(host: String?, loans: LoanBook?) { (self.host, self.loans) = (host ?? Self.bootIdentity, loans) }
+
+    /// The same source for one transport, which lends what is in `loans`.
+    func lending(_ loans: LoanBook) -> SharedMemorySource { SharedMemorySource(host: host, loans: loans) }
 
     package func maker() throws(LaneFailure) -> any LaneMaker {
         if host.isEmpty { throw LaneFailure("this host does not say what it is called (/proc/sys/kernel/random/boot_id)") }
-        return SharedMemoryMaker(place: Array("\(host) user \(ring_user())".utf8.prefix(LaneMessage.parameterBytes)))
+        return SharedMemoryMaker(place: Array("\(host) user \(ring_user())".utf8.prefix(LaneMessage.parameterBytes)), loans)
     }
 
     /// Another one each time the machine is started, the same for everybody on it.
@@ -33,6 +42,7 @@ package struct SharedMemorySource: LaneSource {
 /// One pair's way to shared memory.
 package final class SharedMemoryMaker: LaneMaker {
     private let place: [UInt8]
+    private let loans: LoanBook?
     private var name: [UInt8] = []
     private var listener: Int32 = -1
     private var bell: Int32 = -1
@@ -40,7 +50,7 @@ package final class SharedMemoryMaker: LaneMaker {
 
     private static let isSomewhereElse = "the two ranks are not on one host, or not of one user"
 
-    init(place: [UInt8]) { self.place = place }
+    init(place: [UInt8], _ loans: LoanBook?) { (self.place, self.loans) = (place, loans) }
 
     deinit {
         if listener >= 0 { _ = ring_socket_close(listener) }
@@ -116,7 +126,7 @@ package final class SharedMemoryMaker: LaneMaker {
     package func lane() -> any Lane {
         guard let segment, bell >= 0 else { preconditionFailure("a lane of shared memory was taken before it was made") }
         defer { bell = -1 }
-        return SharedMemoryLane(segment, bell: bell)
+        return SharedMemoryLane(segment, bell: bell, lending: loans)
     }
 
     /// A name for the C side; one with zeros in it would be another name.
