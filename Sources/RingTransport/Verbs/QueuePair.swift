@@ -103,11 +103,12 @@ import RingCore
         unsafe ring_verbs_post_receive(pair, id, place, UInt32(byteCount), key)
     }
 
-    /// Posts a frame. 0 or an errno value.
+    /// Posts a frame, before it the change of a window if it names one. 0 or an errno value.
     func post(
-        frame id: UInt64, header: ring_verbs_run, payload: ring_verbs_run, word: UInt32, isInline: Bool, isSignaled: Bool
+        frame id: UInt64, header: ring_verbs_run, payload: ring_verbs_run, word: UInt32, isInline: Bool, isSignaled: Bool,
+        change: ring_verbs_window_change
     ) -> Int32 {
-        unsafe ring_verbs_post_frame(pair, id, header, payload, word, isInline, isSignaled)
+        unsafe ring_verbs_post_frame(pair, id, header, payload, word, isInline, isSignaled, change)
     }
 
     /// Posts a write and the frame behind it. 0 or an errno value.
