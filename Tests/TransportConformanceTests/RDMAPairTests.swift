@@ -127,7 +127,8 @@ struct PairTests {
     @Test("an interface that goes down under a message loses the peer on both sides, by name; up again, the next ring works")
     func interfaceDown() throws {
         try LabPair.connected(7806, portGrace: .milliseconds(500)) { end in
-            let block = try end.memory(8 << 20)
+            // A second's worth of bytes and more, so that the message is still under way when the interface has gone.
+            let block = try end.memory(96 << 20)
             if end.rank.index == 0 { block.fill(seed: 1) }
             try exchange(end, [1000], steps: 0..<1)
             let ticket =

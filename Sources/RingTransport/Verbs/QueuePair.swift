@@ -93,7 +93,7 @@ import RingCore
         route.is_global = device.isEthernet || offer.lid == 0
         route.traffic_class = context.options.trafficClass
         route.timeout = context.options.timeoutExponent & 31
-        route.retries = 7
+        route.retries = VerbsLimits.retries
         let error = unsafe ring_verbs_connect_pair(pair, &route)
         if error != 0 { throw .system("a queue pair of \(device.name) cannot be connected to \(offer.gid): \(systemText(error))") }
     }

@@ -23,6 +23,8 @@ enum VerbsLimits {
     static let windows = 4
     /// Completions taken at a time.
     static let pollBatch = 32
+    /// How often a packet is sent again before its peer is lost. The field has room for 7, which soft-RoCE takes for "without end".
+    static let retries: UInt8 = 6
     /// How long the last words to a peer that is being lost may take to reach it. The I/O thread waits meanwhile.
     static let farewellSeconds = 0.1
 
@@ -45,7 +47,7 @@ public struct RDMAOptions: Sendable, Hashable {
     public var gidIndex: Int?
     /// The IP traffic class of RoCE packets, which lossless networks sort by.
     public var trafficClass: UInt8 = 0
-    /// A packet is sent again after 4.096 us shifted by so much. 16 is 0.27 s; with seven repetitions a peer is lost after
+    /// A packet is sent again after 4.096 us shifted by so much. 16 is 0.27 s; with six repetitions a peer is lost after
     /// about 2 s without an answer.
     public var timeoutExponent: UInt8 = 16
     /// Entries of a pair's completion queue at most; `nil` takes what is needed. Smaller means fewer frames under way.
