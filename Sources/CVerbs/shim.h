@@ -73,11 +73,12 @@ static inline int ring_verbs_query_gid(struct ibv_context *_Nonnull context, uin
     return 0;
 }
 
-// Pins `count` bytes. Peers and we name them by their offset from `base` plus `origin`, never by an address of this process.
+// Pins `count` bytes. Peers and we name them by their offset from `base` plus `origin`, never by an address of this process. It may be
+// written by whoever has its own key (`by_key`), or a key to a window that is bound to a part of it (`by_window`), or by us alone.
 static inline struct ibv_mr *_Nullable ring_verbs_register(struct ibv_pd *_Nonnull domain, void *_Nonnull base, size_t count,
-                                                           uint64_t origin, bool remote, int *_Nonnull error) {
+                                                           uint64_t origin, bool by_key, bool by_window, int *_Nonnull error) {
     errno = 0;
-    int access = IBV_ACCESS_LOCAL_WRITE | (remote ? IBV_ACCESS_REMOTE_WRITE : 0);
+    int access = IBV_ACCESS_LOCAL_WRITE | (by_key ? IBV_ACCESS_REMOTE_WRITE : 0) | (by_window ? IBV_ACCESS_MW_BIND : 0);
     struct ibv_mr *region = ibv_reg_mr_iova(domain, base, count, origin, access);
     *error = region ? 0 : (errno ? errno : EINVAL);
     return region;
@@ -180,16 +181,53 @@ typedef struct {
     uint32_t key;
 } ring_verbs_run;
 
-// A frame: its header and, if there are any, payload bytes behind it, as one message with 32 bits at its side.
+// True when the device has windows that are bound by work requests and belong to one queue pair (type 2).
+static inline bool ring_verbs_has_windows(const struct ibv_device_attr *_Nonnull attributes) {
+    return attributes->max_mw > 0 &&
+        (attributes->device_cap_flags & (IBV_DEVICE_MEM_WINDOW_TYPE_2A | IBV_DEVICE_MEM_WINDOW_TYPE_2B)) != 0;
+}
+
+// What is done on this side before a frame goes out: binding a window to bytes of a registration, or ending it.
+typedef struct {
+    struct ibv_mw *_Nullable window;
+    struct ibv_mr *_Nullable region;  // NULL ends the window
+    uint64_t place;
+    uint64_t count;
+    uint32_t key;  // the key that opens it from now on, or no longer
+} ring_verbs_window_change;
+
+static inline struct ibv_send_wr ring_verbs_change_request(uint64_t id, const ring_verbs_window_change *_Nonnull change,
+                                                           struct ibv_send_wr *_Nonnull next) {
+    struct ibv_send_wr request = {.wr_id = id, .next = next, .opcode = change->region ? IBV_WR_BIND_MW : IBV_WR_LOCAL_INV};
+    if (!change->region) {
+        request.invalidate_rkey = change->key;
+        return request;
+    }
+    request.bind_mw.mw = change->window;
+    request.bind_mw.rkey = change->key;
+    request.bind_mw.bind_info.mr = change->region;
+    request.bind_mw.bind_info.addr = change->place;
+    request.bind_mw.bind_info.length = change->count;
+    request.bind_mw.bind_info.mw_access_flags = IBV_ACCESS_REMOTE_WRITE;
+    return request;
+}
+
+// A frame: its header and, if there are any, payload bytes behind it, as one message with 32 bits at its side. Before it, if there
+// is a window, its change.
 static inline int ring_verbs_post_frame(struct ibv_qp *_Nonnull pair, uint64_t id, ring_verbs_run header, ring_verbs_run payload,
-                                        uint32_t word, bool is_inline, bool is_signaled) {
+                                        uint32_t word, bool is_inline, bool is_signaled, ring_verbs_window_change change) {
     struct ibv_sge runs[2] = {{.addr = header.place, .length = header.count, .lkey = header.key},
                               {.addr = payload.place, .length = payload.count, .lkey = payload.key}};
     struct ibv_send_wr request = {.wr_id = id, .sg_list = runs, .num_sge = payload.count ? 2 : 1, .opcode = IBV_WR_SEND_WITH_IMM};
     request.imm_data = htonl(word);
     request.send_flags = (is_inline ? IBV_SEND_INLINE : 0) | (is_signaled ? IBV_SEND_SIGNALED : 0);
     struct ibv_send_wr *bad;
-    return ibv_post_send(pair, &request, &bad);
+    if (!change.window) return ibv_post_send(pair, &request, &bad);
+    struct ibv_send_wr before = ring_verbs_change_request(id, &change, &request);
+    int error = ibv_post_send(pair, &before, &bad);
+    // The library leaves it to us to remember the key of a window of type 2.
+    if (!error && change.region) change.window->rkey = change.key;
+    return error;
 }
 
 // Payload into the peer's registered memory and, behind it, the frame that says so: the queue pair keeps their order.

@@ -43,8 +43,11 @@ package protocol Lane: AnyObject {
 
     /// Largest message that travels ahead of its receive.
     var aheadBytes: Int { get }
-    /// How the peer names memory of ours, where its lane writes into our blocks itself: the receiver's consent says it.
-    func name(of start: UnsafeMutableRawPointer, in region: Int) -> RemotePlace?
+    /// How the peer names a block of ours, where its lane writes into our blocks itself: the receiver's consent, queued next,
+    /// says it.
+    func name(of start: UnsafeMutableRawPointer, _ byteCount: Int, in region: Int) -> RemotePlace?
+    /// The message for which a block was named has ended; its frame of ours about that, if there is one, is queued next.
+    func forget(key: UInt32)
 
     /// Where the peer can read a message of ours itself, where its lane does so: the sender's announcement says it.
     func lend(_ start: UnsafeMutableRawPointer, _ byteCount: Int, in region: Int) -> RemotePlace?
@@ -61,7 +64,8 @@ package protocol Lane: AnyObject {
 
 extension Lane {
     package var aheadBytes: Int { TransportLimits.eagerBytes }
-    package func name(of start: UnsafeMutableRawPointer, in region: Int) -> RemotePlace? { nil }
+    package func name(of start: UnsafeMutableRawPointer, _ byteCount: Int, in region: Int) -> RemotePlace? { nil }
+    package func forget(key: UInt32) {}
     package func lend(_ start: UnsafeMutableRawPointer, _ byteCount: Int, in region: Int) -> RemotePlace? { nil }
     package func borrowed(_ place: RemotePlace, _ offset: Int, _ byteCount: Int) -> UnsafeRawPointer? { nil }
     package func didRead(_ byteCount: Int) {}

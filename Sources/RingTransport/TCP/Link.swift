@@ -42,6 +42,8 @@ import RingCore
     var isMatched = false
     /// The peer's number of the matched message.
     var message: UInt32 = 0
+    /// The key to the block that the peer was given, where lanes write into blocks.
+    var key: UInt32?
     /// Offset of the first byte that no slice has covered.
     var next = 0
     /// Bytes whose checksum held.

@@ -86,7 +86,8 @@ extension TCPLoop {
                 var consent = header(.consent, of: slot, on: link)
                 consent.payloadByteCount = arrival.byteCount
                 let command = receives[slot].command
-                if let name = unsafe link.lane.name(of: command.start, in: Int(command.region)) {
+                if let name = unsafe link.lane.name(of: command.start, command.byteCount, in: Int(command.region)) {
+                    receives[slot].key = name.key
                     (consent.offset, consent.payloadChecksum) = (Int(name.place), name.key)
                 } else if arrival.lent.key != 0, unsafe link.lane.borrowed(arrival.lent, 0, arrival.byteCount) != nil {
                     receives[slot].lent = arrival.lent
@@ -206,10 +207,16 @@ extension TCPLoop {
     }
 
     private func succeed(_ slot: Int, on link: Link) {
+        forgetName(of: slot, on: link)
         queue(header(.acknowledge, of: slot, on: link), on: link)
         if !link.isOpen { return }
         receives.remove(slot, from: &link.matched)
         end(receive: slot, .received)
+    }
+
+    /// The peer's key to the block opens nothing any more, from the next frame on.
+    private func forgetName(of slot: Int, on link: Link) {
+        if let key = receives[slot].key { link.lane.forget(key: key) }
     }
 
     private func complain(_ slot: Int, _ frame: FrameHeader, on link: Link) {
@@ -228,6 +235,7 @@ extension TCPLoop {
         guard let slot = receiveSlot(of: frame, on: link) else {
             return lose(link, "it gave up a message for which there is no receive")
         }
+        forgetName(of: slot, on: link)
         receives.remove(slot, from: &link.matched)
         end(receive: slot, .damaged)
     }

@@ -93,7 +93,7 @@ import RingCore
         route.is_global = device.isEthernet || offer.lid == 0
         route.traffic_class = context.options.trafficClass
         route.timeout = context.options.timeoutExponent & 31
-        route.retries = 7
+        route.retries = VerbsLimits.retries
         let error = unsafe ring_verbs_connect_pair(pair, &route)
         if error != 0 { throw .system("a queue pair of \(device.name) cannot be connected to \(offer.gid): \(systemText(error))") }
     }
@@ -103,11 +103,12 @@ import RingCore
         unsafe ring_verbs_post_receive(pair, id, place, UInt32(byteCount), key)
     }
 
-    /// Posts a frame. 0 or an errno value.
+    /// Posts a frame, before it the change of a window if it names one. 0 or an errno value.
     func post(
-        frame id: UInt64, header: ring_verbs_run, payload: ring_verbs_run, word: UInt32, isInline: Bool, isSignaled: Bool
+        frame id: UInt64, header: ring_verbs_run, payload: ring_verbs_run, word: UInt32, isInline: Bool, isSignaled: Bool,
+        change: ring_verbs_window_change
     ) -> Int32 {
-        unsafe ring_verbs_post_frame(pair, id, header, payload, word, isInline, isSignaled)
+        unsafe ring_verbs_post_frame(pair, id, header, payload, word, isInline, isSignaled, change)
     }
 
     /// Posts a write and the frame behind it. 0 or an errno value.

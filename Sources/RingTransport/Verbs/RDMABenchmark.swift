@@ -100,7 +100,7 @@ private struct Patience {
             lane.poll()
             if lane.failure != nil || wait.isOver(stop) { return false }
         }
-        unsafe lane.post(UnsafePointer(header))
+        unsafe lane.post(UnsafePointer(header), .heartbeat)
         return lane.failure == nil
     }
 

@@ -8,7 +8,9 @@ import Synchronization
 struct Retirement: BitwiseCopyable {
     /// Number of the last one that it agreed to.
     var agreed = 0
-    /// Frames that it had posted when the present one began.
+    /// Windows that were to be ended when the present one began.
+    var endings: Int?
+    /// Frames that it had posted when these were.
     var mark: UInt64?
 }
 
@@ -18,6 +20,7 @@ struct Retirement: BitwiseCopyable {
 @safe struct Registration: @unchecked Sendable {
     fileprivate let region: UnsafeMutablePointer<ibv_mr>
 
+    /// The device uses it no longer.
     func end() { _ = unsafe ibv_dereg_mr(region) }
 }
 
@@ -28,7 +31,7 @@ struct Retirement: BitwiseCopyable {
 /// entries the caller writes before it posts on them (the command ring orders that) and changes only when no post is
 /// outstanding; and the I/O thread's own variables, which the connecting thread touches only before that thread starts.
 /// The library itself may be called by several threads.
-@safe final class VerbsContext: MemoryRegistrar, @unchecked Sendable {
+@safe package final class VerbsContext: MemoryRegistrar, @unchecked Sendable {
     /// How peers and the device name registered memory.
     @safe struct Pinned: BitwiseCopyable {
         var base: UnsafeMutableRawPointer
@@ -36,12 +39,16 @@ struct Retirement: BitwiseCopyable {
         var origin: UInt64
         var localKey: UInt32
         var remoteKey: UInt32
+        /// What windows are bound to.
+        var region: UnsafeMutablePointer<ibv_mr>
     }
 
     let device: RDMADevice
     let options: RDMAOptions
     /// Entries that a completion queue may have.
     let completionEntries: Int
+    /// Peers are given keys to windows and not to whole registrations.
+    package let hasWindows: Bool
     let context: UnsafeMutablePointer<ibv_context>
     let domain: UnsafeMutablePointer<ibv_pd>
     private let pinned: UnsafeMutablePointer<Pinned?>
@@ -66,7 +73,7 @@ struct Retirement: BitwiseCopyable {
     }
 
     /// Opens `device`. Throws `.system` with what the device or the system refuses.
-    init(_ device: RDMADevice, options: RDMAOptions) throws(TransportError) {
+    package init(_ device: RDMADevice, options: RDMAOptions) throws(TransportError) {
         (self.device, self.options) = (device, options)
         let context = unsafe try RDMADevice.open(device.name)
         var attributes = ibv_device_attr()
@@ -76,6 +83,7 @@ struct Retirement: BitwiseCopyable {
             _ = unsafe ibv_close_device(context)
             throw .system("\(device.name) cannot be used: \(reason)")
         }
+        hasWindows = unsafe options.windows && ring_verbs_has_windows(&attributes)
         completionEntries = min(Int(attributes.max_cqe), options.completionEntries ?? .max)
         _ = unsafe ring_verbs_make_nonblocking(context.pointee.async_fd)
         unsafe self.domain = domain
@@ -99,7 +107,7 @@ struct Retirement: BitwiseCopyable {
 
     /// Registers memory under the place that the transport's table gave it. Throws `.system`, with the way out where the
     /// limit on locked memory is the reason.
-    func register(_ bytes: UnsafeMutableRawBufferPointer, at index: Int) throws(TransportError) {
+    package func register(_ bytes: UnsafeMutableRawBufferPointer, at index: Int) throws(TransportError) {
         guard let base = bytes.baseAddress, bytes.count > 0 else { return }
         let (entry, registration) = try unsafe pin(base, bytes.count, isRemote: true)
         unsafe pinned[index] = entry
@@ -111,7 +119,7 @@ struct Retirement: BitwiseCopyable {
 
     /// The transport forgets the memory. Its registration goes when the I/O thread sees that nothing posted before can use
     /// it any more; the pages stay where they are until then, whatever their owner does.
-    func unregister(at index: Int) {
+    package func unregister(at index: Int) {
         unsafe pinned[index] = nil
         registrations.withLock { registrations in
             guard index < registrations.live.count, let registration = registrations.live[index] else { return }
@@ -127,11 +135,13 @@ struct Retirement: BitwiseCopyable {
     {
         let origin = UInt64(UInt(bitPattern: base)) & (2 << 20 - 1)
         var error: Int32 = 0
-        guard let region = unsafe ring_verbs_register(domain, base, count, origin, isRemote, &error) else {
+        let (byKey, byWindow) = (isRemote && !hasWindows, isRemote && hasWindows)
+        guard let region = unsafe ring_verbs_register(domain, base, count, origin, byKey, byWindow, &error) else {
             throw .system(VerbsText.pinning(count, error: error, device: device.name))
         }
         return unsafe (
-            Pinned(base: base, origin: origin, localKey: region.pointee.lkey, remoteKey: region.pointee.rkey),
+            Pinned(
+                base: base, origin: origin, localKey: region.pointee.lkey, remoteKey: region.pointee.rkey, region: region),
             Registration(region: region)
         )
     }
@@ -144,8 +154,11 @@ struct Retirement: BitwiseCopyable {
         return unsafe (entry.origin + UInt64(start - entry.base), entry)
     }
 
-    /// True while the port is down.
-    var isPortDown: Bool { portDownSince != nil }
+    /// True when the port is down now; for somebody who has just failed, before the event of it has come.
+    var isPortDown: Bool {
+        var port = ring_verbs_port()
+        return unsafe portDownSince != nil || ring_verbs_query_port(context, UInt8(device.port), &port) != 0 || !port.is_active
+    }
 
     /// Looks for news of the device, at most every 50 ms, and begins and ends retirements.
     func look(at now: Moment) {
@@ -184,7 +197,7 @@ struct Retirement: BitwiseCopyable {
 
     /// All frames that a lane had posted when the retirement began have left.
     func agree(_ retirement: inout Retirement) {
-        retirement = Retirement(agreed: generation, mark: nil)
+        retirement = Retirement(agreed: generation)
         waiting -= 1
     }
 

@@ -5,15 +5,15 @@ import Glibc
 import RingCore
 
 extension VerbsLane: Lane {
-    var kind: LaneKind { .rdma }
-    var isApart: Bool { true }
-    var bell: Int32 { channel }
+    package var kind: LaneKind { .rdma }
+    package var isApart: Bool { true }
+    package var bell: Int32 { channel }
     /// What travels ahead lies in its frame.
-    var aheadBytes: Int { VerbsLimits.framePayloadBytes }
+    package var aheadBytes: Int { VerbsLimits.framePayloadBytes }
 
     // MARK: Out
 
-    func write(_ link: Link) -> LaneProgress {
+    package func write(_ link: Link) -> LaneProgress {
         poll()
         var (offered, written) = (0, 0)
         var runs = unsafe (ring_bytes(), ring_bytes())
@@ -49,29 +49,35 @@ extension VerbsLane: Lane {
         saidLastWords = saidLastWords || kind == .mismatch
         // Heartbeats tell of the frames before them, so that an idle lane knows its queue to be empty.
         let isSignaled = kind == .goodbye || kind == .mismatch || kind == .heartbeat
-        unsafe post(frame.assumingMemoryBound(to: UInt8.self), isSignaled: isSignaled)
+        unsafe post(frame.assumingMemoryBound(to: UInt8.self), kind, isSignaled: isSignaled)
     }
 
     private func postPayload(_ link: Link) {
         let count = link.payloadLeft
         unsafe link.encodeHeader(checksum: ring_crc32c(0, link.payload, count))
-        guard count > 0, let start = unsafe link.payload else { return unsafe post(UnsafePointer(link.header)) }
-        guard let (place, pinned) = unsafe context.place(of: start, in: link.payloadRegion) else {
-            preconditionFailure("a post on memory that is not registered came through")
-        }
-        let payload = unsafe Payload(start: start, place: place, key: pinned.localKey, byteCount: count)
+        guard count > 0, let start = unsafe link.payload else { return unsafe post(UnsafePointer(link.header), link.outgoing?.kind) }
+        let payload = unsafe payload(start, count, in: link.payloadRegion)
         let isInFrame = count <= VerbsLimits.framePayloadBytes
-        unsafe post(UnsafePointer(link.header), payload, target: isInFrame ? nil : (link.remote.place, link.remote.key))
+        unsafe post(
+            UnsafePointer(link.header), link.outgoing?.kind, payload, target: isInFrame ? nil : (link.remote.place, link.remote.key))
     }
 
-    func name(of start: UnsafeMutableRawPointer, in region: Int) -> RemotePlace? {
-        guard let (place, pinned) = unsafe context.place(of: start, in: region) else { return nil }
-        return RemotePlace(place: place, key: pinned.remoteKey)
+    package func name(of start: UnsafeMutableRawPointer, _ byteCount: Int, in region: Int) -> RemotePlace? {
+        // What fits into frames is never written by the peer.
+        guard byteCount > VerbsLimits.framePayloadBytes, let (place, pinned) = unsafe context.place(of: start, in: region)
+        else { return nil }
+        guard let key = windows.name(place, byteCount, of: pinned) else {
+            fail("\(context.device.name) gives no further memory window: \(systemText(errno))")
+            return nil
+        }
+        return RemotePlace(place: place, key: key)
     }
+
+    package func forget(key: UInt32) { windows.forget(key) }
 
     // MARK: In
 
-    func read(_ link: Link, mayFetch: Bool) -> LaneIntake {
+    package func read(_ link: Link, mayFetch: Bool) -> LaneIntake {
         if let open = reading {
             reading = nil
             return link.targetLeft > 0 ? readPayload(open, link) : fail(open, "a frame without the payload that it announces")
@@ -118,37 +124,37 @@ extension VerbsLane: Lane {
 
     // MARK: Sleep
 
-    var hasInput: Bool {
+    package var hasInput: Bool {
         if hasArrived || reading != nil { return true }
         poll()
         return hasArrived || failure != nil || context.failure != nil
     }
 
     /// Our goodbye counts as output until it has arrived: only then may the connection say the same.
-    var hasOutput: Bool { saidGoodbye && !isDrained && failure == nil }
+    package var hasOutput: Bool { saidGoodbye && !isDrained && failure == nil }
 
-    var hasRoom: Bool {
+    package var hasRoom: Bool {
         poll()
         return canPost || saidGoodbye || failure != nil
     }
 
-    func arm(forRoom: Bool) -> Bool {
+    package func arm(forRoom: Bool) -> Bool {
         attend()
         watch()
         // Something may have come between the last look and the arming.
         return !hasInput && !(forRoom && (saidGoodbye ? isDrained : canPost))
     }
 
-    func disarm() {}
+    package func disarm() {}
 
-    func hush() -> Bool {
+    package func hush() -> Bool {
         silence()
         return true
     }
 
     // MARK: The end
 
-    func close() {
+    package func close() {
         if saidLastWords {
             let start = MonotonicClock.now()
             while !isDrained && failure == nil && MonotonicClock.now().seconds(since: start) < VerbsLimits.farewellSeconds { poll() }
@@ -160,7 +166,10 @@ extension VerbsLane: Lane {
     private func attend() {
         context.look(at: MonotonicClock.now())
         guard context.isRetiring(retirement) else { return }
-        if retirement.mark == nil { retirement.mark = progress.posted }
+        // Nor while a window is bound to it: the device would not let go of the memory.
+        let endings = retirement.endings ?? windows.book.forgotten
+        retirement.endings = endings
+        if retirement.mark == nil && windows.book.ended >= endings { retirement.mark = progress.posted }
         if let mark = retirement.mark, progress.completed >= mark { context.agree(&retirement) }
     }
 }

@@ -8,7 +8,7 @@ import Glibc
 import RingCore
 
 /// One end of a lane. The thread that makes it hands it to the I/O thread, which alone uses it afterwards.
-@safe final class VerbsLane {
+@safe package final class VerbsLane {
     let context: VerbsContext
     private let pair: QueuePair
     private let firstPacket: UInt32
@@ -22,10 +22,11 @@ import RingCore
     private var arrivedTail = 0
     /// The accounts; `nil` until the other end is known.
     private var book: CreditBook?
+    let windows: VerbsWindows
     /// A frame that only reports, encoded.
     private let report: UnsafeMutablePointer<UInt8>
     /// Why nothing travels any more, completing "lost: ".
-    private(set) var failure: String?
+    package private(set) var failure: String?
     /// Our goodbye was posted: what remains is that it arrives.
     var saidGoodbye = false
     /// Last words of another kind were posted, which must not be cut off.
@@ -36,15 +37,15 @@ import RingCore
     var retirement = Retirement()
 
     /// A receive with a frame in it.
-    struct Arrived: BitwiseCopyable {
-        var slot: Int
-        var byteCount: Int
+    package struct Arrived: BitwiseCopyable {
+        package var slot: Int
+        package var byteCount: Int
     }
 
     private static let receiveBit: UInt64 = 1 << 63
 
     /// A queue pair with all its receives posted, for one of `links` peers. Throws `.system`.
-    init(_ context: VerbsContext, links: Int) throws(TransportError) {
+    package init(_ context: VerbsContext, links: Int) throws(TransportError) {
         self.context = context
         pair = try QueuePair(context, slots: VerbsLimits.slots(links: links))
         memory = try AnonymousMemory(byteCount: pair.slots * (FrameHeader.byteCount + VerbsLimits.slotBytes), hugePages: false)
@@ -54,6 +55,7 @@ import RingCore
             unsafe raw.baseAddress.map { unsafe ring_random_fill($0, raw.count) } ?? 0
         }
         firstPacket = random & 0xFF_FFFF
+        windows = try VerbsWindows(context)
         (pinned, registration) = try unsafe context.pin(base, memory.byteCount, isRemote: false)
         unsafe ends = .allocate(capacity: VerbsLimits.pollBatch)
         unsafe arrived = .allocate(capacity: pair.slots)
@@ -73,7 +75,8 @@ import RingCore
     }
 
     /// Ends the lane: when this returns the device touches no memory for it any more.
-    func destroy() {
+    package func destroy() {
+        windows.close()
         pair.destroy()
         guard let own = registration else { return }
         own.end()
@@ -82,7 +85,7 @@ import RingCore
     }
 
     /// What the other end must know.
-    var offer: VerbsOffer {
+    package var offer: VerbsOffer {
         let device = context.device
         guard let gid = device.address?.gid else { preconditionFailure("a port without an address was chosen") }
         return VerbsOffer(
@@ -91,7 +94,7 @@ import RingCore
     }
 
     /// Connects with the other end; `heartbeat` is what a frame that only reports says. Throws `.system`.
-    func connect(_ offer: VerbsOffer, heartbeat: FrameHeader) throws(TransportError) {
+    package func connect(_ offer: VerbsOffer, heartbeat: FrameHeader) throws(TransportError) {
         guard offer.isEthernet == context.device.isEthernet else {
             throw .system("the peer's port is \(offer.isEthernet ? "Ethernet" : "InfiniBand") and \(context.device.name) is not")
         }
@@ -104,25 +107,33 @@ import RingCore
     // MARK: Frames out
 
     /// Where a payload lies and how the device names it.
-    @safe struct Payload {
+    @safe package struct Payload {
         var start: UnsafeMutableRawPointer
         var place: UInt64
         var key: UInt32
         var byteCount: Int
     }
 
+    /// How the device names bytes of a registered region.
+    package func payload(_ start: UnsafeMutableRawPointer, _ byteCount: Int, in region: Int) -> Payload {
+        guard let (place, pinned) = unsafe context.place(of: start, in: region) else {
+            preconditionFailure("a post on memory that is not registered came through")
+        }
+        return unsafe Payload(start: start, place: place, key: pinned.localKey, byteCount: byteCount)
+    }
+
     /// True when the next frame may go.
-    var canPost: Bool { failure == nil && book?.canPost() == true }
+    package var canPost: Bool { failure == nil && book?.canPost() == true }
     /// True when all that was posted has left.
-    var isDrained: Bool { book?.isDrained ?? true }
+    package var isDrained: Bool { book?.isDrained ?? true }
     /// Frames posted, and frames known to have left.
     var progress: (posted: UInt64, completed: UInt64) { (book?.posted ?? 0, book?.completed ?? 0) }
 
-    /// Posts the 64 bytes at `header`, with `payload` in the frame or, when `target` says where, written to the peer's
-    /// memory before it. Whatever fails is remembered as the lane's failure.
-    func post(
-        _ header: UnsafePointer<UInt8>, _ payload: Payload? = nil, target: (place: UInt64, key: UInt32)? = nil,
-        isSignaled wish: Bool = false
+    /// Posts the 64 bytes at `header`, a frame of `kind`, with `payload` in the frame or, when `target` says where, written to
+    /// the peer's memory before it. Whatever fails is remembered as the lane's failure.
+    package func post(
+        _ header: UnsafePointer<UInt8>, _ kind: FrameHeader.Kind?, _ payload: Payload? = nil,
+        target: (place: UInt64, key: UInt32)? = nil, isSignaled wish: Bool = false
     ) {
         if wish { book?.signalNext() }
         guard let (number, slot, isSignaled) = book?.post(), let word = book?.word else { return fail("it is not connected") }
@@ -143,7 +154,9 @@ import RingCore
                 isSignaled: isSignaled)
         } else {
             if isInline, let payload { body.place = unsafe UInt64(UInt(bitPattern: payload.start)) }
-            error = pair.post(frame: number, header: head, payload: body, word: word, isInline: isInline, isSignaled: isSignaled)
+            error = unsafe pair.post(
+                frame: number, header: head, payload: body, word: word, isInline: isInline, isSignaled: isSignaled,
+                change: windows.change(before: kind))
         }
         if error != 0 { fail("a frame cannot be posted: \(systemText(error))") }
     }
@@ -151,13 +164,23 @@ import RingCore
     // MARK: Frames in
 
     /// Takes completions: frames that arrived line up to be read, frames that left make room.
-    func poll() {
+    package func poll() {
         while failure == nil {
             let count = unsafe pair.poll(into: ends)
             if count < 0 { return fail("the completion queue of \(context.device.name) is broken") }
             for place in 0..<count { take(unsafe ends[place]) }
-            if count < VerbsLimits.pollBatch { return }
+            if count < VerbsLimits.pollBatch { break }
         }
+        reportIfOwed()
+    }
+
+    /// Tells the peer what was given back, when enough of it has come together and nothing else has told it. Asked at every
+    /// poll: when the receives were given back there may have been no place in the send queue, and a peer that waits for
+    /// this word sends nothing that would remind us.
+    private func reportIfOwed() {
+        guard failure == nil, !saidGoodbye, !saidLastWords, book?.owesReport == true, book?.canPost(reportOnly: true) == true
+        else { return }
+        unsafe post(UnsafePointer(report), .heartbeat)
     }
 
     private func take(_ end: ring_verbs_end) {
@@ -178,7 +201,7 @@ import RingCore
     var hasArrived: Bool { arrivedHead < arrivedTail }
 
     /// The next frame in order of arrival.
-    func nextArrived() -> Arrived? {
+    package func nextArrived() -> Arrived? {
         if !hasArrived { return nil }
         let next = unsafe arrived[arrivedHead % pair.slots]
         arrivedHead += 1
@@ -189,11 +212,11 @@ import RingCore
     func bytes(of arrived: Arrived) -> UnsafeMutableRawPointer { unsafe slotPlace(arrived.slot) }
 
     /// Posts a receive that has been read again, and tells the peer when enough of them have come together.
-    func giveBack(_ arrived: Arrived) {
+    package func giveBack(_ arrived: Arrived) {
         let error = post(receive: arrived.slot)
         if error != 0 { return fail("a receive cannot be posted: \(systemText(error))") }
         book?.giveBack()
-        if book?.owesReport == true && book?.canPost(reportOnly: true) == true { unsafe post(UnsafePointer(report)) }
+        reportIfOwed()
     }
 
     private func post(receive slot: Int) -> Int32 {

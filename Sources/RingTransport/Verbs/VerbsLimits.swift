@@ -19,8 +19,12 @@ enum VerbsLimits {
     /// Bytes that go out with the work request, without the device reading them from memory: a frame without payload and
     /// a little more. Devices give 60 to 1000.
     static let inlineBytes: UInt32 = 192
+    /// Windows made with a lane; others are made when more messages are under way at once.
+    static let windows = 4
     /// Completions taken at a time.
     static let pollBatch = 32
+    /// How often a packet is sent again before its peer is lost. The field has room for 7, which soft-RoCE takes for "without end".
+    static let retries: UInt8 = 6
     /// How long the last words to a peer that is being lost may take to reach it. The I/O thread waits meanwhile.
     static let farewellSeconds = 0.1
 
@@ -43,11 +47,14 @@ public struct RDMAOptions: Sendable, Hashable {
     public var gidIndex: Int?
     /// The IP traffic class of RoCE packets, which lossless networks sort by.
     public var trafficClass: UInt8 = 0
-    /// A packet is sent again after 4.096 us shifted by so much. 16 is 0.27 s; with seven repetitions a peer is lost after
+    /// A packet is sent again after 4.096 us shifted by so much. 16 is 0.27 s; with six repetitions a peer is lost after
     /// about 2 s without an answer.
     public var timeoutExponent: UInt8 = 16
     /// Entries of a pair's completion queue at most; `nil` takes what is needed. Smaller means fewer frames under way.
     public var completionEntries: Int?
+    /// Whether peers are given keys to windows, which open one block and end with its message, where the device has them.
+    /// Without, a key opens the whole region for as long as the lane stands.
+    public var windows = true
     /// A port that is down for so long loses its peers. Shorter than a cable is moved in turns a flap into a loss.
     public var portGrace: Duration = .seconds(2)
 
