@@ -118,7 +118,8 @@ let package = Package(
             swiftSettings: swift
         ),
         .testTarget(name: "RingTelemetryTests", dependencies: ["RingCore", "RingTelemetry", logging], swiftSettings: swift),
-        .testTarget(name: "RingSimulatorTests", dependencies: ["RingControl", "RingCore", "RingPlacement", "RingSimulator"], swiftSettings: swift),
+        .testTarget(
+            name: "RingSimulatorTests", dependencies: ["RingControl", "RingCore", "RingPlacement", "RingSimulator"], swiftSettings: swift),
         .testTarget(name: "RingTransportTests", dependencies: ["RingCore", "RingTransport", "CRingSystem"], swiftSettings: swift),
         .testTarget(name: "TransportConformanceTests", dependencies: ["RingCore", "RingTransport"], swiftSettings: swift),
         .testTarget(name: "HouseTests", swiftSettings: swift),

@@ -26,9 +26,12 @@ struct SimulatePlacement: ParsableCommand {
     @Option(help: ArgumentHelp("Steps of --synthetic.", valueName: "n"))
     var steps: Int = 60
     @OptionGroup var places: PlacementHosts
-    @Option(help: ArgumentHelp("Time that a step stands for, like 10s.", valueName: "time"), transform: { try DurationText(parsing: $0).value })
+    @Option(
+        help: ArgumentHelp("Time that a step stands for, like 10s.", valueName: "time"), transform: { try DurationText(parsing: $0).value })
     var step: Duration = .seconds(60)
-    @Option(help: ArgumentHelp("Steps after which half of a load's weight in the planner's running mean is gone; 0 is the newest only.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Steps after which half of a load's weight in the planner's running mean is gone; 0 is the newest only.", valueName: "n"))
     var halfLife: Double = 1
     @Option(help: ArgumentHelp("Steps between two looks at whether a new plan would pay.", valueName: "n"))
     var every: Int = 1
@@ -39,25 +42,33 @@ struct SimulatePlacement: ParsableCommand {
     @Option(help: ArgumentHelp("Part of the time that is lost while weights move, 0 to 1.", valueName: "f"))
     var slowdown: Double = 0.05
     @Option(
-        help: ArgumentHelp("How long a change is expected to last, like 10m: what it wins in that time is set against its cost.", valueName: "time"),
+        help: ArgumentHelp(
+            "How long a change is expected to last, like 10m: what it wins in that time is set against its cost.", valueName: "time"),
         transform: { try DurationText(parsing: $0).value })
     var horizon: Duration = .seconds(600)
     @Option(help: ArgumentHelp("How many times its cost a change must win.", valueName: "x"))
     var hysteresis: Double = 1.5
-    @Option(help: ArgumentHelp("Experts that a host can hold beside its slots while they arrive; with 0 layers stand still for some.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Experts that a host can hold beside its slots while they arrive; with 0 layers stand still for some.", valueName: "n"))
     var staging: Int = 1
-    @Option(help: ArgumentHelp("Slots that one change may touch, as a fraction of all (default: what the loads are worth).", valueName: "f"))
+    @Option(
+        help: ArgumentHelp("Slots that one change may touch, as a fraction of all (default: what the loads are worth).", valueName: "f"))
     var moveBudget: Double?
     @Flag(help: "Print all steps and the totals as JSON.")
     var json = false
 
     mutating func validate() throws {
-        guard places.expertBytes != nil else { throw ValidationError("what a move costs depends on the size of an expert: give --expert-bytes") }
+        guard places.expertBytes != nil else {
+            throw ValidationError("what a move costs depends on the size of an expert: give --expert-bytes")
+        }
         guard moveShare > 0, moveShare <= 1 else { throw ValidationError("--move-share is above 0 and at most 1, got \(moveShare)") }
         if let moveBudget, !(0...1).contains(moveBudget) {
             throw ValidationError("--move-budget is a fraction from 0 to 1, got \(moveBudget)")
         }
-        guard (loads == nil) != (synthetic == nil) else { throw ValidationError("give either --loads FILE or --synthetic MODEL:DISTRIBUTION") }
+        guard (loads == nil) != (synthetic == nil) else {
+            throw ValidationError("give either --loads FILE or --synthetic MODEL:DISTRIBUTION")
+        }
         guard (2...100_000).contains(steps) else { throw ValidationError("--steps is 2 to 100000, got \(steps)") }
         if let synthetic { _ = try Self.source(synthetic) }
         guard every >= 1 else { throw ValidationError("--every is at least 1, got \(every)") }
@@ -71,7 +82,8 @@ struct SimulatePlacement: ParsableCommand {
         else {
             let (models, kinds) = (LoadModel.known.map(\.name), LoadDistribution.allCases.map(\.rawValue))
             throw ValidationError(
-                "--synthetic is one of \(models.joined(separator: ", ")), a colon, and one of \(kinds.joined(separator: ", ")); got '\(text)'")
+                "--synthetic is one of \(models.joined(separator: ", ")), a colon, and one of \(kinds.joined(separator: ", ")); got '\(text)'"
+            )
         }
         return (SyntheticLoads(model), distribution)
     }
@@ -85,7 +97,8 @@ struct SimulatePlacement: ParsableCommand {
         let path = loads ?? ""
         let table = try reading { () throws(FormatError) in try LoadTable(path: path) }
         guard table.steps > 1 else {
-            throw CommandError.failed("\(path) has one step: a replay needs loads of [steps, layers, experts]; ringmaster place takes one step")
+            throw CommandError.failed(
+                "\(path) has one step: a replay needs loads of [steps, layers, experts]; ringmaster place takes one step")
         }
         let size = table.layers * table.experts
         return (table.layers, table.experts, table.steps, { Array(table.values[$0 * size..<($0 + 1) * size]) })

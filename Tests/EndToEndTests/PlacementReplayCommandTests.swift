@@ -14,12 +14,15 @@ extension EndToEnd {
             let totals = try #require(outcome.json["totals"] as? [String: Any])
             func figure(_ name: String) -> Double { totals[name] as? Double ?? .nan }
             #expect(figure("seconds") == 2400 && figure("times_real_time") >= 1000, "\(totals)")
-            #expect(figure("fixed") < figure("resplit") && figure("resplit") <= figure("live") && figure("live") <= figure("bound"), "\(totals)")
+            #expect(
+                figure("fixed") < figure("resplit") && figure("resplit") <= figure("live") && figure("live") <= figure("bound"), "\(totals)"
+            )
             #expect(figure("moves") > 0 && figure("bytes") == figure("moves") * Double(42 << 20))
             let steps = outcome.json["steps"] as? [[String: Any]] ?? []
             #expect(steps.count == 8 && steps.allSatisfy { $0["decision"] is String })
             let told = try await Binary.run(shape + ["--steps", "3"])
-            #expect(told.code == 0 && told.out.contains("balance after the first step") && told.out.contains("times real time"), "\(told.out)")
+            #expect(
+                told.code == 0 && told.out.contains("balance after the first step") && told.out.contains("times real time"), "\(told.out)")
         }
 
         @Test("what cannot be replayed is refused in a sentence")

@@ -50,7 +50,9 @@ struct PlacementReplayTests {
         }
     }
 
-    @Test("loads that change once are followed once, by the bytes of the slots that changed, and the balance is better for it", arguments: 1...8)
+    @Test(
+        "loads that change once are followed once, by the bytes of the slots that changed, and the balance is better for it",
+        arguments: 1...8)
     func shift(seed: UInt64) throws {
         let (old, new) = (try loads(seed), try loads(seed + 100))
         let (steps, totals) = try play([old, old, new, new, new, new], options())

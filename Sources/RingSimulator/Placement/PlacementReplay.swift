@@ -148,7 +148,8 @@ public struct PlacementReplay: Sendable {
             var isKept = [Bool](repeating: false, count: experts)
             for host in hosts.indices {
                 let row = table.row(host)
-                for slot in row where layers[layer].experts[slot] >= 0 && installed[layer].experts[row].contains(layers[layer].experts[slot]) {
+                for slot in row
+                where layers[layer].experts[slot] >= 0 && installed[layer].experts[row].contains(layers[layer].experts[slot]) {
                     isKept[Int(layers[layer].experts[slot])] = true
                 }
             }
