@@ -6,7 +6,6 @@ import Testing
 extension EndToEnd {
     @Suite("Shaped links", .timeLimit(.minutes(5)))
     struct LinksTests {
-        private static let isWanted = ProcessInfo.processInfo.environment["RINGMASTER_LINKS_TESTS"] == "1"
         private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().path(percentEncoded: false)
         private static let script = root + "Scripts/bench-links"
@@ -42,8 +41,7 @@ extension EndToEnd {
 
         @Test(
             "two daemons over links of 100 Mbit/s: the link carries that, the figures are there, nothing is left",
-            .enabled(if: canShape, "network namespaces, veth and tbf are not to be had: run as root, with iproute2 and util-linux"),
-            .enabled(if: isWanted, "minutes long: set RINGMASTER_LINKS_TESTS=1"))
+            .enabled(if: canShape, "network namespaces, veth and tbf are not to be had: run as root, with iproute2 and util-linux"))
         func ring() async throws {
             try await withFolder { folder in
                 let shape = ["--workers", "2", "--tokens", "1500", "--pairs", "1", "--rate", "0.1", "--json"]
@@ -69,8 +67,7 @@ extension EndToEnd {
 
         @Test(
             "interrupted in the middle of a job it leaves nothing",
-            .enabled(if: canShape, "network namespaces, veth and tbf are not to be had: run as root, with iproute2 and util-linux"),
-            .enabled(if: isWanted, "minutes long: set RINGMASTER_LINKS_TESTS=1"))
+            .enabled(if: canShape, "network namespaces, veth and tbf are not to be had: run as root, with iproute2 and util-linux"))
         func interrupted() async throws {
             try await withFolder { folder in
                 // Minutes of attention; the interrupt comes while daemons start or the job runs, whichever it is by then.
