@@ -1,8 +1,9 @@
-// Repair of one layer: a few new copies bring an old plan down to a level that its own copies cannot reach. Hosts above the level push tokens
-// along the copies that exist. Where they are stuck, the hosts that share experts with each other form islands: hot ones with tokens to give
-// and cold ones with room. One new copy, of an expert of a hot island on a host of a cold one, lets tokens flow between all hosts of both, so
-// few are needed. It goes into a slot that is empty, or whose copy takes no tokens, or whose tokens its other copies have room for; failing
-// that, a small expert of the cold host moves to the hot island and leaves its slot, which counts as two moves.
+// Repair of one layer: a few new copies bring an old plan down to a level that its own copies cannot reach. Hosts above the level push
+// tokens along the copies that exist. Where they are stuck, the hosts that share experts with each other form islands: hot ones with tokens
+// to give and cold ones with room. One new copy, of an expert of a hot island on a host of a cold one, lets tokens flow between all hosts
+// of both, so few are needed. It goes into a slot that is empty, or whose copy takes no tokens, or whose tokens its other copies have room
+// for; failing that, a small expert of the cold host moves to the hot island and leaves its slot, or two whole experts change places: two
+// moves each.
 
 /// Chooses new copies for one layer after the other; buffers are kept from layer to layer.
 struct Repair {
@@ -48,6 +49,9 @@ struct Repair {
                 moves += bridge.moves
                 // The host of a refuge may be above the level now.
                 if let refuge = bridge.refuge, !hot.contains(Int(flow.hostOf[refuge])) { hot.append(Int(flow.hostOf[refuge])) }
+            } else if moves + 2 <= budget, let pair = bestExchange(flow, host) {
+                flow.exchange(pair.mine, pair.theirs)
+                moves += 2
             } else {
                 hot.remove(at: place)
             }
@@ -171,6 +175,29 @@ struct Repair {
             islands[host] = root(host)
             if !flow.wasReached(host) { rooms[islands[host]] += max(0, flow.room(host)) }
         }
+    }
+
+    /// Two whole experts, one of a stuck host and one of a host with room, whose exchange takes most off the stuck one: for plans without
+    /// a slot to spare.
+    private func bestExchange(_ flow: ShareFlow, _ host: Int) -> (mine: Int, theirs: Int)? {
+        let excess = -flow.room(host)
+        var best = (mine: -1, theirs: -1, gain: excess * Self.worth, rest: Double.infinity)
+        for other in 0..<flow.hosts.count where !flow.wasReached(other) {
+            let room = flow.room(other)
+            guard room > best.gain else { continue }
+            for mine in flow.hosts.row(host) where flow.experts[mine] >= 0 && flow.isAlone(mine) {
+                for theirs in flow.hosts.row(other) where flow.experts[theirs] >= 0 && flow.isAlone(theirs) {
+                    let difference = flow.tokens[mine] - flow.tokens[theirs]
+                    guard difference <= room else { continue }
+                    let gain = min(excess, difference)
+                    // Of two that take as much, the one that fills the other host less.
+                    if gain > best.gain || (gain == best.gain && difference - gain < best.rest) {
+                        best = (mine, theirs, gain, difference - gain)
+                    }
+                }
+            }
+        }
+        return best.mine < 0 ? nil : (best.mine, best.theirs)
     }
 
     /// Slots of the reached hosts that can take a whole small expert.

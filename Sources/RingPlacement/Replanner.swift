@@ -142,7 +142,8 @@ struct Replanner {
         return (layers, moves)
     }
 
-    /// The old copies with shares for the new loads. Layers of `others` that have the old copies are taken as they are: they have been split.
+    /// The old copies with shares for the new loads. Layers of `others` that have the old copies are taken as they are: they have been
+    /// split.
     private func split(anewLike others: [LayerPlan]) -> [LayerPlan] {
         var flow = ShareFlow(previous.layers[0], demands[0], on: hosts)
         var layers = others

@@ -1,8 +1,9 @@
 // Shares from batch to batch. Copies stay where they are; what each takes of the next batch is computed anew, which costs no move. Under
-// wrap-around packing hosts and experts with several copies form a forest, and one walk over it from the leaves to the roots decides whether
-// a level t suffices: each host takes what only it can take, and then as much as fits of the expert that leads to the root. Where that is too
-// much, the hosts that are full below have a mean that no split undercuts, and t rises to it; a few walks reach the optimum. Copies that close a
-// circle are left to ShareFlow on few hosts, and left out on many, where they are few beside the forest. Prepared once for a layer.
+// wrap-around packing hosts and experts with several copies form a forest, and one walk over it from the leaves to the roots decides
+// whether a level t suffices: each host takes what only it can take, and then as much as fits of the expert that leads to the root. Where
+// that is too much, the hosts that are full below have a mean that no split undercuts, and t rises to it; a few walks reach the optimum.
+// Copies that close a circle are left to ShareFlow on few hosts, and left out on many, where they are few beside the forest. Prepared once
+// for a layer.
 
 /// Splits the batches of one layer over its copies.
 public struct Resplitter: Sendable {

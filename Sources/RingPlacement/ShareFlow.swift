@@ -219,6 +219,18 @@ package struct ShareFlow {
         loads[Int(hostOf[slot])] += amount
     }
 
+    /// Two experts with one copy each change places.
+    mutating func exchange(_ one: Int, _ other: Int) {
+        let (mine, theirs) = (Int(experts[one]), Int(experts[other]))
+        let difference = tokens[one] - tokens[other]
+        experts.swapAt(one, other)
+        tokens.swapAt(one, other)
+        firstSlot[mine] = Int32(other)
+        firstSlot[theirs] = Int32(one)
+        loads[Int(hostOf[one])] -= difference
+        loads[Int(hostOf[other])] += difference
+    }
+
     /// Writes copies and shares; an expert without tokens gives them all to its first copy.
     func write(into row: inout LayerPlan) {
         row.experts = experts

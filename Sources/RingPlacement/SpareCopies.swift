@@ -1,6 +1,6 @@
-// Slots that a plan leaves empty get further copies of the hottest experts, without tokens under the planned load: when loads move, and from
-// batch to batch, shares can flow there. Copies go to the expert with the largest load a copy, as in EPLB; hosts take turns, so that the
-// copies of one expert lie on different hosts and every host gets some.
+// Slots that a plan leaves empty get further copies of the hottest experts, without tokens under the planned load: when loads move, and
+// from batch to batch, shares can flow there. Copies go to the expert with the largest load a copy, as in EPLB; hosts take turns, so that
+// the copies of one expert lie on different hosts and every host gets some.
 
 /// Fills the empty slots of one layer after the other; buffers are kept from layer to layer.
 struct SpareCopies {
