@@ -60,11 +60,12 @@ struct LentMemoryTests {
                 let isEqual = unsafe memcmp(own, others, size) == 0
                 #expect(isEqual, "seed \(seed), \(size) bytes at \(offset)")
                 // Not a byte beside it.
-                let isClean = unsafe (0..<3 + step).allSatisfy { unsafe memory.bytes[half + offset + size + $0] == 0 }
+                let isClean = (0..<3 + step).allSatisfy { unsafe memory.bytes[half + offset + size + $0] == 0 }
                 #expect(isClean, "behind \(size) bytes")
                 offset += size + 3 + step
             }
-            #expect(transport.counters.bytesBorrowed == UInt64(sizes.reduce(0, +)))
+            let counters = transport.counters
+            #expect(counters.bytesBorrowed == UInt64(sizes.reduce(0, +)))
         }
     }
 
@@ -80,7 +81,8 @@ struct LentMemoryTests {
             _ = try transport.post(send: BlockRef(region: region, offset: 0, byteCount: size), to: peer, tag: tag)
             var completions: [Completion] = []
             try settle(&transport, &completions, 2)
-            #expect(transport.counters.bytesReceived == UInt64(size) && transport.counters.bytesBorrowed == 0)
+            let counters = transport.counters
+            #expect(counters.bytesReceived == UInt64(size) && counters.bytesBorrowed == 0)
         }
     }
 
@@ -109,10 +111,12 @@ struct LentMemoryTests {
                     let expected = try AnonymousMemory(byteCount: 300_000)
                     fill(expected, 0..<300_000, seed: UInt64(step))
                     guard let (found, right) = unsafe pointers(own, 0, expected, 0) else { throw Failure("no memory") }
-                    #expect(unsafe memcmp(found, right, 300_000) == 0, "step \(step)")
+                    let isEqual = unsafe memcmp(found, right, 300_000) == 0
+                    #expect(isEqual, "step \(step)")
                 }
             }
-            #expect(transport.counters.bytesBorrowed == 100 * 300_000)
+            let counters = transport.counters
+            #expect(counters.bytesBorrowed == 100 * 300_000)
             let start = MonotonicClock.now()
             while lent.mappings > 0 {
                 if MonotonicClock.now().seconds(since: start) > 10 { throw Failure("\(lent.mappings) mappings are left") }
@@ -134,18 +138,23 @@ struct LentMemoryTests {
         let lent = ring_shareable_lend(memory.descriptor)
         defer { _ = close(lent) }
         var length = 0
-        #expect(unsafe lent >= 0 && ring_shareable_check(lent, memory.byteCount, &length) == 0 && length == 6 << 20)
-        #expect(unsafe ring_shareable_check(lent, 7 << 20, &length) == EPROTO)
+        let whole = unsafe ring_shareable_check(lent, memory.byteCount, &length)
+        #expect(lent >= 0 && whole == 0 && length == 6 << 20)
+        let more = unsafe ring_shareable_check(lent, 7 << 20, &length)
+        #expect(more == EPROTO)
         #expect(ftruncate(lent, 4096) != 0 && ftruncate(memory.descriptor, 4096) != 0)
-        #expect(unsafe pwrite(lent, [UInt8(1)], 1, 0) < 0)
+        let written = unsafe pwrite(lent, [UInt8(1)], 1, 0)
+        #expect(written < 0)
         let writable = unsafe mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, lent, 0)
-        #expect(unsafe writable == MAP_FAILED)
+        let isRefused = unsafe writable == MAP_FAILED
+        #expect(isRefused)
         let borrowed = BorrowedMemory()
         borrowed.take(LoanNotice(key: 9, offset: 0, count: memory.byteCount), dup(lent))
-        let start = try #require(unsafe borrowed.start(of: RemotePlace(place: 0, key: 9), 0, memory.byteCount))
-        #expect(unsafe start.load(fromByteOffset: 4096, as: UInt64.self) != 0)
+        guard let start = unsafe borrowed.start(of: RemotePlace(place: 0, key: 9), 0, memory.byteCount) else { throw Failure("not mapped") }
+        let isFilled = unsafe start.load(fromByteOffset: 4096, as: UInt64.self) != 0
+        #expect(isFilled)
         memory.discard()
-        let isZero = unsafe (0..<memory.byteCount / 4096).allSatisfy { unsafe start.load(fromByteOffset: 4096 * $0, as: UInt64.self) == 0 }
+        let isZero = (0..<memory.byteCount / 4096).allSatisfy { unsafe start.load(fromByteOffset: 4096 * $0, as: UInt64.self) == 0 }
         #expect(isZero)
     }
 
@@ -157,9 +166,11 @@ struct LentMemoryTests {
         memory.settle(100..<memory.byteCount)
         memory.settle(0..<memory.byteCount)
         guard let (own, right) = unsafe pointers(memory, 0, expected, 0) else { throw Failure("no memory") }
-        #expect(unsafe memcmp(own, right, memory.byteCount) == 0)
+        let isEqual = unsafe memcmp(own, right, memory.byteCount) == 0
+        #expect(isEqual)
         memory.discard()
-        #expect(unsafe memory.bytes.allSatisfy { $0 == 0 })
+        let isZero = unsafe memory.bytes.allSatisfy { $0 == 0 }
+        #expect(isZero)
     }
 }
 

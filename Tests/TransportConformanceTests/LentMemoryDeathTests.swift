@@ -48,7 +48,8 @@ struct LentMemoryDeathTests {
         }
         let seconds = death.map { MonotonicClock.now().seconds(since: $0) } ?? -1
         #expect(count >= 3 && seconds >= 0 && seconds < 9, "\(count) messages, \(seconds) s")
-        #expect(wire.counters.bytesBorrowed >= UInt64(3 * Self.bytes))
+        let counters = wire.counters
+        #expect(counters.bytesBorrowed >= UInt64(3 * Self.bytes))
         let reason = wire.lossReason(of: Rank(1)) ?? "none"
         #expect(reason.contains("connection was closed") || reason.contains("connection fail"), "\(reason)")
         _ = unsafe memory.bytes.initializeMemory(as: UInt8.self, repeating: 7)

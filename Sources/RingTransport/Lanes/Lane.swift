@@ -75,8 +75,11 @@ extension Lane {
 
 /// Registered memory as another rank names it: a place in a registration, never an address, and the key to it.
 package struct RemotePlace: BitwiseCopyable, Sendable {
-    package var place: UInt64 = 0
-    package var key: UInt32 = 0
+    package var place: UInt64
+    package var key: UInt32
+
+    /// No place, or one of them.
+    package init(place: UInt64 = 0, key: UInt32 = 0) { (self.place, self.key) = (place, key) }
 }
 
 /// Where memory has to be registered before lanes of a kind can move it. Called on the thread that owns the transport.
