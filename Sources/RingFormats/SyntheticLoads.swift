@@ -17,6 +17,11 @@ public struct LoadModel: Hashable, Sendable {
     /// The first eight bytes of SHA-256 of the name, little-endian.
     public let nameHash: UInt64
 
+    /// A model by its parts.
+    package init(name: String, layers: Int, experts: Int, chosen: Int, nameHash: UInt64) {
+        (self.name, self.layers, self.experts, self.chosen, self.nameHash) = (name, layers, experts, chosen, nameHash)
+    }
+
     /// The models that tables compare.
     public static let known = [
         LoadModel(name: "dsv3", layers: 58, experts: 256, chosen: 8, nameHash: 0x6FA9_8C6D_D6B1_55F0),

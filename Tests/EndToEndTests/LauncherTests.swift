@@ -125,8 +125,11 @@ extension EndToEnd {
                         """)
                 #expect(outcome.code == 0 && outcome.out.contains(#""workers": 2"#), "\(outcome)")
                 #expect(outcome.out.contains("\n600\n") && outcome.out.contains("2 workers: 2 idle"), "\(outcome)")
-                let files = outcome.out.split(separator: "\n").filter { $0.hasPrefix("./") || $0.hasPrefix("host-") || $0.hasPrefix("state dir/") }
-                #expect(!files.isEmpty && !files.contains { $0.hasSuffix("token") || $0.contains("/identity") }, "a token is left: \(files)")
+                let files = outcome.out.split(separator: "\n").filter {
+                    $0.hasPrefix("./") || $0.hasPrefix("host-") || $0.hasPrefix("state dir/")
+                }
+                #expect(
+                    !files.isEmpty && !files.contains { $0.hasSuffix("token") || $0.contains("/identity") }, "a token is left: \(files)")
                 #expect(outcome.err.contains("a cluster runs in"), "\(outcome.err)")
             }
         }

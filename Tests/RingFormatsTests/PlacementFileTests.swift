@@ -16,9 +16,16 @@ struct PlacementFileTests {
         return prefix + (version > 1 ? [0, 0] : []) + Array(text.utf8) + elements
     }
 
-    private func bytes<Number>(_ numbers: [Number]) -> [UInt8] {
-        numbers.withUnsafeBytes { Array($0) }
+    /// Numbers as they lie in memory here, the lowest byte first.
+    private func bytes(_ numbers: [some FixedWidthInteger]) -> [UInt8] {
+        numbers.flatMap { number in
+            stride(from: 0, to: number.bitWidth, by: 8).map { UInt8(truncatingIfNeeded: number >> $0) }
+        }
     }
+
+    private func bytes(_ numbers: [Double]) -> [UInt8] { bytes(numbers.map(\.bitPattern)) }
+
+    private func bytes(_ numbers: [Float]) -> [UInt8] { bytes(numbers.map(\.bitPattern)) }
 
     private func table(_ bytes: [UInt8]) throws -> LoadTable { try LoadTable(parsing: bytes, file: "L") }
 
