@@ -75,7 +75,7 @@ struct FrameHeaderTests {
         header.receive = 0x7172_7374
         header.payloadChecksum = 0x8182_8384
         let expected: [UInt8] =
-            Array("RGMF".utf8) + [2, 4, 0x02, 0x01] + [0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11]
+            Array("RGMF".utf8) + [3, 4, 0x02, 0x01] + [0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11]
             + [0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21] + [0x38, 0x37, 0x36, 0x35, 0x34, 0x33, 0x32, 0x01]
             + [0x45, 0x44, 0x43, 0x42, 0x41, 0, 0, 0] + [0x55, 0x54, 0x53, 0x52, 0x51, 0, 0, 0]
             + [0x64, 0x63, 0x62, 0x61] + [0x74, 0x73, 0x72, 0x71] + [0x84, 0x83, 0x82, 0x81]
@@ -113,7 +113,7 @@ struct FrameHeaderTests {
             return sealed(copy)
         }
         #expect(throws: WireError.kind(0)) { try decode(with { $0[5] = 0 }) }
-        #expect(throws: WireError.kind(11)) { try decode(with { $0[5] = 11 }) }
+        #expect(throws: WireError.kind(13)) { try decode(with { $0[5] = 13 }) }
         #expect(throws: WireError.source(1024)) { try decode(with { ($0[6], $0[7]) = (0, 4) }) }
         #expect(throws: WireError.self) { try decode(with { $0[31] = 200 }) }
         #expect(throws: WireError.self) { try decode(with { $0[5] = FrameHeader.Kind.heartbeat.rawValue }) }
