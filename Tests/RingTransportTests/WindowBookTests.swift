@@ -54,13 +54,13 @@ struct WindowBookTests {
         var random = SeededGenerator(seed: UInt64(seed))
         var play = Play()
         for _ in 0..<20_000 {
-            switch Int.random(in: 0..<6, using: &random) {
+            switch Int.random(in: 0..<12, using: &random) {
             case 0, 1: if play.keys.count < 12 { play.name() }
             case 2: if let place = play.keys.indices.randomElement(using: &random) { play.forget(place, answering: true) }
             // Given up by the sender, perhaps before its consent is out.
             case 3: if let place = play.keys.indices.randomElement(using: &random) { play.forget(place, answering: false) }
-            case 4: if !play.queued.isEmpty { play.post(play.queued.removeFirst()) }
-            default: if play.queued.isEmpty { play.post(.heartbeat) }
+            // More often than anything else, as a lane that keeps up does; an idle one says that it lives.
+            default: play.post(play.queued.isEmpty ? .heartbeat : play.queued.removeFirst())
             }
         }
         for place in play.keys.indices.reversed() { play.forget(place, answering: false) }
@@ -69,7 +69,7 @@ struct WindowBookTests {
         #expect(play.breaches.isEmpty, "\(play.breaches.prefix(3)) (seed \(seed))")
         #expect(play.bound.allSatisfy { $0 == nil }, "a key opens something after its message (seed \(seed))")
         #expect(play.book.ended == play.book.forgotten && play.book.forgotten > 1000)
-        #expect(play.bound.count < 200, "windows are not used again")
+        #expect(play.bound.count < 40, "windows are not used again")
         #expect(play.given.count > 255, "keys are not new")
     }
 

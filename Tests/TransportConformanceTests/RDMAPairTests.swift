@@ -33,7 +33,7 @@ enum LabPair {
     }
 
     /// Waits for the other machine, by way of the host and not of the network.
-    static func meet(_ name: String) throws { try run(["vm-barrier", name]) }
+    static func meet(_ name: String) throws { try run(["vm-barrier", name, "30"]) }
 
     static func run(_ arguments: [String]) throws {
         let code = try Child.run(arguments)
