@@ -45,7 +45,7 @@ struct SpareCopies {
             isFilled = true
             break
         }
-        for (key, name) in aside { heap.push(key, name) }
+        for place in aside.indices { heap.push(aside[place].key, aside[place].name) }
         return isFilled
     }
 }

@@ -5,7 +5,7 @@ import Foundation
 import RingFormats
 import RingPlacement
 
-extension PlacementPolicy: @retroactive ExpressibleByArgument {}
+extension PlacementPolicy: ExpressibleByArgument {}
 
 struct PlaceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -108,6 +108,9 @@ struct PlaceCommand: ParsableCommand {
 
     /// Writes beside the place first, so that a plan is there whole or not at all.
     private func write(_ placement: Placement, to path: String) throws {
+        if (try? FileManager.default.contentsOfDirectory(atPath: path)) != nil {
+            throw CommandError.usage("--output names a folder, \(path): give the name of a file")
+        }
         let part = path + ".part-\(ProcessInfo.processInfo.processIdentifier)"
         guard FileManager.default.createFile(atPath: part, contents: nil), let file = FileHandle(forWritingAtPath: part) else {
             throw CommandError.failed("cannot write \(path): does its folder exist, and may you write in it?")
@@ -124,7 +127,8 @@ struct PlaceCommand: ParsableCommand {
             try file.write(contentsOf: buffer)
             try file.close()
             // Foundation's `replaceItemAt` loses both files on Linux.
-            guard rename(part, path) == 0 else { throw CommandError.failed("cannot give \(path) its name: is it a folder?") }
+            if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
+            try FileManager.default.moveItem(atPath: part, toPath: path)
         } catch {
             try? FileManager.default.removeItem(atPath: part)
             throw (error as? CommandError) ?? CommandError.failed("cannot write \(path): is there room?")
