@@ -2,7 +2,10 @@
 // two tables to SVG, which browsers show and people put into reports.
 //
 // More hosts than columns share one: a column then shows its busiest host, because a layer waits for that one. White is an even share,
-// blue is less, red is more; both halves have the same scale, so that a pale right half is the answer.
+// blue is less, red is more, by the logarithm, so that one host with thirty times the mean does not make three times it look like nothing.
+// Both halves have the same scale, so that a pale right half is the answer.
+
+import Glibc
 
 /// Loads of hosts by layer.
 public struct HostLoads: Hashable, Sendable {
@@ -70,13 +73,13 @@ public struct HeatMap: Sendable {
     /// The picture. The same tables give the same text.
     public var svg: String {
         let grids = panels.map { Grid($0.loads, columnsMax: Self.columnsMax, rowsMax: Self.rowsMax) }
-        let cell = (width: max(2, 560 / grids[0].columns), height: max(4, min(18, 440 / grids[0].rows)))
+        let cell = (width: max(3, 560 / grids[0].columns), height: max(4, min(18, 440 / grids[0].rows)))
         let size = (width: grids[0].columns * cell.width, height: grids[0].rows * cell.height)
         let top = grids.map(\.greatest).max() ?? 1
         let scale = HeatScale(greatest: top)
         let (left, above, gap) = (64, 84, 92)
         let width = left + 2 * size.width + gap + 48
-        let height = above + size.height + 112
+        let height = above + size.height + 122
         var text = """
             <svg xmlns="http://www.w3.org/2000/svg" width="\(width)" height="\(height)" viewBox="0 0 \(width) \(height)" \
             font-family="Helvetica, Arial, sans-serif" font-size="13" fill="#222">
@@ -88,7 +91,7 @@ public struct HeatMap: Sendable {
             let x = left + number * (size.width + gap)
             text += half(panels[number], grid, scale, at: (x, above), cell)
         }
-        return text + legend(scale, grids[0], at: (left, above + size.height + 58)) + "</svg>\n"
+        return text + legend(scale, grids[0], at: (left, above + size.height + 68)) + "</svg>\n"
     }
 
     private func half(
@@ -139,13 +142,18 @@ public struct HeatMap: Sendable {
     }
 
     private func legend(_ scale: HeatScale, _ grid: Grid, at origin: (x: Int, y: Int)) -> String {
-        let step = 4
+        let step = 5
         var text = "<text x=\"\(origin.x)\" y=\"\(origin.y - 6)\">load of a host over its layer's mean</text>\n"
         for level in 0..<HeatScale.levels {
             text +=
                 "<rect x=\"\(origin.x + level * step)\" y=\"\(origin.y)\" width=\"\(step)\" height=\"14\" fill=\"\(scale.colour(level))\"/>"
         }
-        for (level, name) in [(0, "0"), (HeatScale.even, "1 (even)"), (HeatScale.levels - 1, Self.figure(scale.greatest, 2))] {
+        let top = HeatScale.levels - 1
+        let marks = [
+            (0, "0"), (HeatScale.even, "1 (even)"), ((HeatScale.even + top) / 2, Self.figure(scale.greatest.squareRoot(), 2)),
+            (top, Self.figure(scale.greatest, 2)),
+        ]
+        for (level, name) in marks {
             let x = origin.x + level * step + step / 2
             text += "<path d=\"M\(x) \(origin.y + 14)v4\" stroke=\"#555\"/>"
             text += "<text x=\"\(x)\" y=\"\(origin.y + 31)\" text-anchor=\"middle\">\(name)</text>\n"
@@ -223,7 +231,7 @@ private struct Grid {
     }
 }
 
-/// Colours from blue over white to red: white is 1, and both ends are as far from it as they are in the data.
+/// Colours from blue over white to red: white is 1, blue goes down to 0 in even steps, red up to the greatest value in even ratios.
 struct HeatScale {
     /// Colours that there are.
     static let levels = 65
@@ -238,7 +246,7 @@ struct HeatScale {
     /// The colour of a value.
     func level(_ value: Double) -> Int {
         if value <= 1 { return Int((max(0, value) * Double(Self.even)).rounded()) }
-        let share = min(1, (value - 1) / (greatest - 1))
+        let share = min(1, log(value) / log(greatest))
         return Self.even + Int((share * Double(Self.levels - 1 - Self.even)).rounded())
     }
 
