@@ -25,10 +25,10 @@ private enum Purity {
         return found
     }
 
-    /// Names declared as `[K: V]`, `Dictionary` or `Set` in the file.
+    /// Names declared as `[K: V]`, `Dictionary` or `Set` in the file. A bracket before a parenthesis is an array of tuples.
     private static func hashedNames(in file: SourceFile) -> [String] {
         let declaration =
-            /(?:var|let|\(|,)\s*(?:_ )?(\w+)\s*(?::\s*(?:inout )?|=\s*)(?:\[[^\[\]]+ ?:[^\[\]]*\]|Set<|Set\(|Dictionary<|Dictionary\()/
+            /(?:var|let|\(|,)\s*(?:_ )?(\w+)\s*(?::\s*(?:inout )?|=\s*)(?:\[[^\[\](]+ ?:[^\[\]]*\]|Set<|Set\(|Dictionary<|Dictionary\()/
         return file.code.flatMap { line in line.matches(of: declaration).map { String($0.output.1) } }
     }
 
@@ -82,6 +82,7 @@ struct PurityRules {
             "var jobs: [JobID: Job] = [:]\njobs[id] = job\nlet n = jobs.count",
             "var jobs: [JobID: Job] = [:]\nfor id in jobs.keys.sorted() { f() }",
             "let seen: Set<Int> = []\nif seen.contains(3) { f() }", "// print(a)", "let ranks: [Int] = []\nfor rank in ranks { f() }",
+            "let pairs: [(one: Int, other: Int)] = []\nfor (one, other) in pairs { f() }",
         ] as [Sample]
     )
     func pure(sample: Sample) {
