@@ -117,11 +117,11 @@ extension EndToEnd {
                     (["--loads", good, "--hosts", "4", "--slots", "9", "--policy", "best"], 2, "policy"),
                     (["--loads", good, "--hosts", "6", "--slots", "6", "--previous", plan], 1, "8 hosts"),
                     (["--loads", small, "--hosts", "8", "--slots", "6", "--previous", plan], 1, "4 layers of 32 experts"),
-                    (["--loads", write("nan.csv", "1,nan\n"), "--hosts", "2", "--slots", "2"], 1, "expert 1 is nan"),
-                    (["--loads", write("minus.csv", "1,-4\n"), "--hosts", "2", "--slots", "2"], 1, "is -4"),
-                    (["--loads", write("zero.csv", "0,0\n"), "--hosts", "2", "--slots", "2"], 1, "all loads are zero"),
-                    (["--loads", write("none.csv", "\n"), "--hosts", "2", "--slots", "2"], 2, "holds no load"),
-                    (["--loads", write("uneven.csv", "1,2\n3\n"), "--hosts", "2", "--slots", "2"], 2, "line 2"),
+                    (["--loads", try write("nan.csv", "1,nan\n"), "--hosts", "2", "--slots", "2"], 1, "expert 1 is nan"),
+                    (["--loads", try write("minus.csv", "1,-4\n"), "--hosts", "2", "--slots", "2"], 1, "is -4"),
+                    (["--loads", try write("zero.csv", "0,0\n"), "--hosts", "2", "--slots", "2"], 1, "all loads are zero"),
+                    (["--loads", try write("none.csv", "\n"), "--hosts", "2", "--slots", "2"], 2, "holds no load"),
+                    (["--loads", try write("uneven.csv", "1,2\n3\n"), "--hosts", "2", "--slots", "2"], 2, "line 2"),
                     (["--loads", folder.path() + "absent.npy", "--hosts", "2", "--slots", "2"], 1, "absent.npy"),
                 ]
                 for (arguments, code, words) in cases {
