@@ -126,7 +126,8 @@ public struct Resplitter: Sendable {
                 let number = Int(below[entry])
                 let amount = rest[number]
                 let whole = loads[Int(shared[number])]
-                shares[Int(belowSlots[entry])] = whole > 0 ? amount / whole : 0
+                // An expert without a token has to lie somewhere.
+                shares[Int(belowSlots[entry])] = whole > 0 ? amount / whole : 1
                 guard amount > 0 else { continue }
                 load += amount
                 clusterOfHost += clusterLoad[number]
