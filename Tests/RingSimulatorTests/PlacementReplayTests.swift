@@ -51,16 +51,17 @@ struct PlacementReplayTests {
     }
 
     @Test(
-        "loads that change once are followed once, by the bytes of the slots that changed, and the balance is better for it",
+        "loads that change once are followed at once, by the bytes of the slots that changed, and the balance is better for it",
         arguments: 1...8)
     func shift(seed: UInt64) throws {
         let (old, new) = (try loads(seed), try loads(seed + 100))
         let (steps, totals) = try play([old, old, new, new, new, new], options())
-        #expect(totals.changes == 1 && moves(steps[2]) > 0, "seed \(seed): \(steps.map(\.decision))")
-        #expect(totals.bytes == totals.moves << 20 && steps[2].bytes == totals.bytes)
+        // The second change, if there is one, sees what the first has left.
+        #expect((1...2).contains(totals.changes) && moves(steps[2]) > 0, "seed \(seed): \(steps.map(\.decision))")
+        #expect(totals.bytes == totals.moves << 20 && steps[2].bytes == moves(steps[2]) << 20 && moves(steps[4]) == 0)
         // The plan was made for the loads before: at the step of the change nobody can know.
         #expect(abs(steps[2].live - steps[2].resplit) < 1e-9)
-        #expect(steps[4].live > steps[2].live && steps[4].live > steps[4].fixed && steps[4].live <= steps[4].bound + 1e-9, "seed \(seed)")
+        #expect(steps[3].live > steps[2].live && steps[4].live > steps[4].fixed && steps[4].live <= steps[4].bound + 1e-9, "seed \(seed)")
         #expect(totals.steps == 6 && totals.seconds == 360)
     }
 
@@ -86,9 +87,10 @@ struct PlacementReplayTests {
         let (steps, totals) = try play(trace, slow)
         let fast = try play(trace, options())
         #expect(totals.changes >= 1 && totals.movingSeconds > 60 && fast.totals.movingSeconds < 1, "\(totals)")
-        // After one step the fast one is done; the slow one gets there, and never falls behind on the way.
-        #expect(abs(fast.steps[2].live - fast.steps[12].live) < 1e-6)
-        #expect(steps[2].live < fast.steps[2].live - 1e-6)
+        // The change comes at step 1 and is answered at its end. The fast one is as good as done in the next step; the slow one gets
+        // there, and never falls behind on the way.
+        #expect(abs(fast.steps[2].live - fast.steps[12].live) < 0.01 && steps[1].live == fast.steps[1].live)
+        #expect(steps[2].live < fast.steps[2].live - 0.01)
         #expect(zip(steps.dropFirst(1), steps.dropFirst(2)).allSatisfy { $1.live >= $0.live - 1e-9 })
         #expect(abs(steps[12].live - fast.steps[12].live) < 0.01)
     }
@@ -111,7 +113,7 @@ struct PlacementReplayTests {
         tight.planner.moveBudget = 1
         let (roomy, narrow) = (try play(trace, options(bytes: 1 << 24, rate: 1e8)), try play(trace, tight))
         #expect(roomy.totals.stalledSeconds == 0 && roomy.totals.moves > 0)
-        #expect(narrow.totals.stalledSeconds >= 0 && narrow.totals.stalledSeconds < narrow.totals.seconds)
+        #expect(narrow.totals.stalledSeconds > 0 && narrow.totals.stalledSeconds < narrow.totals.seconds, "\(narrow.totals)")
     }
 
     @Test("a look every third step decides at no other")

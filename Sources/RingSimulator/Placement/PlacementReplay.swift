@@ -67,7 +67,7 @@ public struct PlacementReplay: Sendable {
         let stalled = coming?.stalls ?? 0
         coming?.stalls = 0
         install(at: began)
-        let balances = balances(loads)
+        let balances = balances(loads, from: began)
         note(loads)
         now = end
         played += 1
@@ -91,14 +91,21 @@ public struct PlacementReplay: Sendable {
         if coming.readyAt.allSatisfy({ $0 <= moment }) { self.coming = nil }
     }
 
-    private mutating func balances(_ loads: ExpertLoads) -> (fixed: Double, resplit: Double, live: Double, bound: Double) {
+    /// What comes in the midst of the step counts from then on.
+    private mutating func balances(_ loads: ExpertLoads, from began: Double) -> (fixed: Double, resplit: Double, live: Double, bound: Double) {
         var (mean, fixed, resplit, live, bound) = (0.0, 0.0, 0.0, 0.0, 0.0)
         for layer in installed.indices {
             let demand = Array(loads.layer(layer))
             mean += demand.reduce(0, +) / table.totalSpeed
             fixed += first[layer].level(demand, on: table)
             resplit += firstSplit[layer].level(demand)
-            live += split[layer].level(demand)
+            var level = split[layer].level(demand)
+            if let coming, coming.readyAt[layer] > began, coming.readyAt[layer] < began + options.stepSeconds {
+                var next = Split(coming.layers[layer], experts, table)
+                let late = (coming.readyAt[layer] - began) / options.stepSeconds
+                level = late * level + (1 - late) * next.level(demand)
+            }
+            live += level
             bound += LowerBound.of(demand, on: table).value
         }
         // Steps without tokens are balanced, whatever the plan.
