@@ -33,7 +33,7 @@ struct EPLB {
         var dealt = [[Int]](repeating: [], count: members.count)
         for group in (0..<groups).sorted(by: { weights[$0] > weights[$1] || (weights[$0] == weights[$1] && $0 < $1) }) {
             var best = -1
-            for node in members.indices where dealt[node].count < groups / members.count {
+            for node in members.indices where dealt[node].count < demand.count / members.count {
                 if best < 0 || nodeLoads[node] < nodeLoads[best] { best = node }
             }
             nodeLoads[best] += weights[group]
@@ -103,7 +103,7 @@ struct EPLB {
             let slots = hosts.row(host)
             for slot in slots where row.experts[slot] >= 0 {
                 for earlier in slots.lowerBound..<slot where row.experts[earlier] == row.experts[slot] {
-                    row.shares[earlier] += row.shares[slot]
+                    row.shares[earlier] = min(1, row.shares[earlier] + row.shares[slot])
                     row.experts[slot] = -1
                     row.shares[slot] = 0
                     break
