@@ -103,7 +103,6 @@ struct EPLB {
             let slots = hosts.row(host)
             for slot in slots where row.experts[slot] >= 0 {
                 for earlier in slots.lowerBound..<slot where row.experts[earlier] == row.experts[slot] {
-                    // Thirds of a third: a sum may end above one by its last bit.
                     row.shares[earlier] = min(1, row.shares[earlier] + row.shares[slot])
                     row.experts[slot] = -1
                     row.shares[slot] = 0

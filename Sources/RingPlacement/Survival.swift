@@ -78,7 +78,7 @@ private func inherit(_ row: inout LayerPlan, experts: Int) {
     }
     for slot in row.experts.indices where row.experts[slot] >= 0 {
         let expert = Int(row.experts[slot])
-        row.shares[slot] = sums[expert] > 0 ? row.shares[slot] / sums[expert] : 1 / Double(copies[expert])
+        row.shares[slot] = sums[expert] > 0 ? min(1, row.shares[slot] / sums[expert]) : 1 / Double(copies[expert])
     }
 }
 
