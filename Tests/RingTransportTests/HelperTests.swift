@@ -58,9 +58,12 @@ struct ChecksumTests {
                         // Stores past the caches need places that are multiples of 32, or 64; the code sees to it.
                         let aligned = (32 - Int(bitPattern: end) % 32) % 32 + to
                         let (goal, origin) = unsafe (end + aligned, start + from)
-                        let sum = unsafe
-                        isNarrow
-                            ? ring_crc32c_narrow_copy(77, goal, origin, count, streams) : ring_crc32c_copy(77, goal, origin, count, streams)
+                        let sum: UInt32
+                        if isNarrow {
+                            sum = unsafe ring_crc32c_narrow_copy(77, goal, origin, count, streams)
+                        } else {
+                            sum = unsafe ring_crc32c_copy(77, goal, origin, count, streams)
+                        }
                         let isWhole = (0..<count).allSatisfy { unsafe target[aligned + $0] == source[from + $0] }
                         let isAlone = unsafe (0..<aligned).allSatisfy { unsafe target[$0] == 0xAA } && target[aligned + count] == 0xAA
                         #expect(isWhole && isAlone, "seed \(seed), \(count) bytes, \(from) to \(to)")
