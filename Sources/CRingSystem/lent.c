@@ -20,7 +20,7 @@ static const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 static const size_t huge = (size_t)2 << 20;
 
 // From linux/magic.h and linux/mman.h, which not every libc has in these versions.
-enum { tmpfs_magic = 0x01021994, collapse = 25 };
+enum { tmpfs_magic = 0x01021994, populate_write = 23, collapse = 25 };
 
 static bool counts_strictly(void) {
     char mode = '2';
@@ -96,9 +96,9 @@ int ring_shareable_discard(void *base, size_t count) { return madvise(base, coun
 int ring_shareable_settle(void *base, size_t count) {
     uint8_t *at = (uint8_t *)((uintptr_t)base & ~(huge - 1)), *end = (uint8_t *)base + count;
     for (; at < end; at += huge) {
-        // One small page first: it says on which node the huge one belongs, and without any there is nothing to replace. The
-        // others may be written meanwhile.
-        (void)__atomic_fetch_or(at, 0, __ATOMIC_RELAXED);
+        // One small page first, as if it had been written: it says on which node the huge one belongs, and without any there is nothing
+        // to replace. What it holds stays, and others may write meanwhile.
+        if (madvise(at, ring_page_size(), populate_write) != 0) return errno;
         int tries = 3;
         while (madvise(at, huge, collapse) != 0) {
             if (errno != EAGAIN || --tries == 0) return errno;

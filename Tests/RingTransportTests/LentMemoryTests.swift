@@ -158,6 +158,11 @@ struct LentMemoryTests {
         #expect(isZero)
     }
 
+    @Test(
+        "what can be had of huge pages is had: a kernel that is asked for them gives them",
+        .enabled(if: hasCollapse, "this kernel is older than 6.1, or forbids huge pages"))
+    func onHugePages() { #expect(AnonymousMemory.lending() == .hugePages) }
+
     @Test("memory is laid on huge pages without losing what it holds")
     func settled() throws {
         let memory = try AnonymousMemory(byteCount: (4 << 20) + 5, isShareable: true)
@@ -173,6 +178,13 @@ struct LentMemoryTests {
         #expect(isZero)
     }
 }
+
+/// Whether the kernel puts private memory on huge pages when it is asked to, which is the same request.
+private let hasCollapse: Bool = {
+    guard ring_huge_pages_are_allowed(), let memory = try? AnonymousMemory(byteCount: 2 << 20), let base = unsafe memory.bytes.baseAddress
+    else { return false }
+    return unsafe ring_shareable_settle(base, 2 << 20) == 0
+}()
 
 /// Waits for `count` completions.
 private func settle(_ transport: inout TCPTransport, _ completions: inout [Completion], _ count: Int) throws {
