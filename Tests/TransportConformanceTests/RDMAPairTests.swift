@@ -142,9 +142,14 @@ struct PairTests {
             let reason = end.lossReason(of: end.next) ?? "none"
             // The end whose own port is down says so; the other hears nothing any more.
             #expect(reason.contains(end.rank.index == 1 ? "is down" : "RDMA: no answer from it"), "\(reason)")
-            try LabPair.meet("the interface is down")
+            // Not when both have met: packets for a card that is down pile up in the emulated network until the sender's kernel
+            // holds some of them, and it ends no queue pair before they have left.
+            if end.rank.index == 1 {
+                sleep(3)
+                try LabPair.run(["ip", "link", "set", "eth0", "up"])
+            }
+            try LabPair.meet("both have lost each other")
         }
-        if try #require(LabPair.place).rank == 1 { try LabPair.run(["ip", "link", "set", "eth0", "up"]) }
         let start = MonotonicClock.now()
         while (try? RDMADevice.choose()) == nil {
             if MonotonicClock.now().seconds(since: start) > 20 { throw Failure("the port does not come up again") }
