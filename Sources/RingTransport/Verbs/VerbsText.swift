@@ -16,6 +16,9 @@ enum VerbsText {
             return "RDMA: it turned down a write into memory that it had offered\(port)"
         case IBV_WC_REM_INV_REQ_ERR.rawValue, IBV_WC_REM_OP_ERR.rawValue:
             return "RDMA: it could not carry out what we asked (\(name(status)))\(port)"
+        case IBV_WC_LOC_QP_OP_ERR.rawValue:
+            // The event that the port is down comes a moment later.
+            return "RDMA: \(device.name) could not carry out a request of ours (\(name(status))): its network interface is down or changed"
         case IBV_WC_WR_FLUSH_ERR.rawValue:
             return "RDMA: its queue pair ended in error\(port)"
         default:
