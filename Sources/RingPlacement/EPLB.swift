@@ -82,19 +82,37 @@ struct EPLB {
         loads = Array(repeating: 0, count: some.count)
         filled = Array(repeating: 0, count: some.count)
         for (place, host) in some.enumerated() where hosts.slots[host] > 0 { heap.push(0, place) }
-        for key in order {
-            let place = 0xFFFF - Int(key & 0xFFFF)
-            let load = demand[experts[place]] / Double(copies[place])
-            for _ in 0..<copies[place] {
-                guard let (_, host) = heap.top else { return }
-                let slot = hosts.starts[some[host]] + filled[host]
-                row.experts[slot] = Int32(experts[place])
-                row.shares[slot] = 1 / Double(copies[place])
-                loads[host] += load / hosts.speeds[some[host]]
-                filled[host] += 1
-                if filled[host] == hosts.slots[some[host]] { heap.pop() } else { heap.replaceTop(-loads[host]) }
+        // Copies of one load follow the order of the reference: the first copy of every expert, then the others.
+        var next = 0
+        while next < order.count {
+            var end = next + 1
+            while end < order.count, order[end] >> 16 == order[next] >> 16 { end += 1 }
+            for isFirst in [true, false] {
+                for key in order[next..<end] {
+                    let place = 0xFFFF - Int(key & 0xFFFF)
+                    let count = isFirst ? 1 : copies[place] - 1
+                    guard give(demand, experts[place], of: copies[place], count, to: some, of: hosts, into: &row) else { return }
+                }
             }
+            next = end
         }
+    }
+
+    /// Gives so many copies of an expert to the hosts with the least load; false if no host has a slot.
+    private mutating func give(
+        _ demand: [Double], _ expert: Int, of copies: Int, _ count: Int, to some: [Int], of hosts: HostTable, into row: inout LayerPlan
+    ) -> Bool {
+        let load = demand[expert] / Double(copies)
+        for _ in 0..<count {
+            guard let (_, host) = heap.top else { return false }
+            let slot = hosts.starts[some[host]] + filled[host]
+            row.experts[slot] = Int32(expert)
+            row.shares[slot] = 1 / Double(copies)
+            loads[host] += load / hosts.speeds[some[host]]
+            filled[host] += 1
+            if filled[host] == hosts.slots[some[host]] { heap.pop() } else { heap.replaceTop(-loads[host]) }
+        }
+        return true
     }
 
     /// Two copies of an expert on one host are one copy with both shares: the second slot is empty and says so.

@@ -92,7 +92,9 @@ public struct PlacementReplay: Sendable {
     }
 
     /// What comes in the midst of the step counts from then on.
-    private mutating func balances(_ loads: ExpertLoads, from began: Double) -> (fixed: Double, resplit: Double, live: Double, bound: Double) {
+    private mutating func balances(_ loads: ExpertLoads, from began: Double) -> (
+        fixed: Double, resplit: Double, live: Double, bound: Double
+    ) {
         var (mean, fixed, resplit, live, bound) = (0.0, 0.0, 0.0, 0.0, 0.0)
         for layer in installed.indices {
             let demand = Array(loads.layer(layer))

@@ -72,8 +72,9 @@ public struct ReplayTotals: Hashable, Sendable {
     public internal(set) var liveMin = 1.0
     /// Changes of the plan, and those that were found and would not have paid.
     public internal(set) var changes = 0, unpaid = 0
-    /// Slots that changed, of all changes; what they are of the plan's slots, in a mean change.
+    /// Slots that changed, of all changes.
     public internal(set) var moves = 0
+    /// Slots of the plan in all layers.
     public internal(set) var slots = 0
     /// Bytes that moved.
     public internal(set) var bytes = 0
