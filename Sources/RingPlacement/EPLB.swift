@@ -6,6 +6,8 @@
 /// Packs one layer after the other; buffers are kept from layer to layer.
 struct EPLB {
     private var copies: [Int] = []
+    /// The expert of each copy, first copies first.
+    private var physical: [Int] = []
     private var heap = MaxHeap(capacity: 0)
     private var order: [UInt64] = []
     private var loads: [Double] = []
@@ -66,16 +68,19 @@ struct EPLB {
         copies = Array(repeating: 1, count: experts.count)
         heap.removeAll()
         for (place, expert) in experts.enumerated() { heap.push(demand[expert], place) }
+        physical = Array(experts.indices)
         for _ in experts.count..<max(experts.count, slots) {
             guard let (_, place) = heap.top else { return }
             copies[place] += 1
+            physical.append(place)
             heap.replaceTop(demand[experts[place]] / Double(copies[place]))
         }
-        // Experts by load of a copy; a key's low bits hold the place, inverted so that the first of equals comes first.
+        // Copies by load; among equals first copies come before further ones, each in the order in which they were made. A key's low bits
+        // hold that order, inverted, since keys descend.
         order.removeAll(keepingCapacity: true)
-        for place in experts.indices {
+        for (number, place) in physical.enumerated() {
             let load = demand[experts[place]] / Double(copies[place])
-            order.append(load.bitPattern & ~0xFFFF | UInt64(0xFFFF - place))
+            order.append(load.bitPattern & ~0xFF_FFFF | UInt64(0xFF_FFFF - number))
         }
         order.sort(by: >)
         heap.removeAll()
@@ -83,17 +88,14 @@ struct EPLB {
         filled = Array(repeating: 0, count: some.count)
         for (place, host) in some.enumerated() where hosts.slots[host] > 0 { heap.push(0, place) }
         for key in order {
-            let place = 0xFFFF - Int(key & 0xFFFF)
-            let load = demand[experts[place]] / Double(copies[place])
-            for _ in 0..<copies[place] {
-                guard let (_, host) = heap.top else { return }
-                let slot = hosts.starts[some[host]] + filled[host]
-                row.experts[slot] = Int32(experts[place])
-                row.shares[slot] = 1 / Double(copies[place])
-                loads[host] += load / hosts.speeds[some[host]]
-                filled[host] += 1
-                if filled[host] == hosts.slots[some[host]] { heap.pop() } else { heap.replaceTop(-loads[host]) }
-            }
+            let place = physical[0xFF_FFFF - Int(key & 0xFF_FFFF)]
+            guard let (_, host) = heap.top else { return }
+            let slot = hosts.starts[some[host]] + filled[host]
+            row.experts[slot] = Int32(experts[place])
+            row.shares[slot] = 1 / Double(copies[place])
+            loads[host] += demand[experts[place]] / Double(copies[place]) / hosts.speeds[some[host]]
+            filled[host] += 1
+            if filled[host] == hosts.slots[some[host]] { heap.pop() } else { heap.replaceTop(-loads[host]) }
         }
     }
 

@@ -62,6 +62,9 @@ package struct HostTable: Hashable, Sendable {
         for shape in shapes { starts.append(starts[starts.count - 1] + shape.slots) }
         self.starts = starts
         totalSlots = starts[shapes.count]
+        guard totalSlots <= PlacementLimits.slotsOfLayer else {
+            throw .hosts("the hosts have \(totalSlots) slots together: plans take at most \(PlacementLimits.slotsOfLayer) a layer")
+        }
         totalSpeed = speeds.reduce(0, +)
         areAlike = shapes.allSatisfy { $0.speed == shapes[0].speed && $0.slots == shapes[0].slots }
         let ratios = shapes.map { Double($0.slots - 1) / $0.speed }

@@ -10,6 +10,8 @@ public enum PlacementLimits {
     public static let hosts = 65_536
     /// Most slots of one host.
     public static let slotsOfHost = 65_536
+    /// Most slots of all hosts in one layer: a copy's number takes 24 bits of a sorting key.
+    public static let slotsOfLayer = 1 << 24
     /// Most slots in all, layers included: 12 bytes each.
     public static let slots = 1 << 27
     /// Rounding that a sum of shares or a load may carry, relative. Some 2^14 additions of doubles stay far below it.

@@ -93,7 +93,8 @@ struct Replanner {
         for place in candidates.indices.dropFirst() where candidates[place].offer.moves <= allowed {
             if candidates[place].offer.balance > candidates[chosen].offer.balance * (1 + Self.indifference) { chosen = place }
         }
-        let choice = ReplanChoice(chosen: candidates[chosen].offer, staleBalance: stale, offers: candidates.indices.map { candidates[$0].offer })
+        let offers = candidates.indices.map { candidates[$0].offer }
+        let choice = ReplanChoice(chosen: offers[chosen], staleBalance: stale, offers: offers)
         return (candidates[chosen].layers, choice)
     }
 
