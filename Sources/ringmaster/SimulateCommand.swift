@@ -1,4 +1,4 @@
-// `ringmaster simulate`: whole clusters under virtual time, broken in every way that a seed can draw.
+// `ringmaster simulate`, or `simulate cluster`: whole clusters under virtual time, broken in every way that a seed can draw.
 
 import ArgumentParser
 import Foundation
@@ -7,13 +7,19 @@ import RingSimulator
 
 struct SimulateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "simulate",
+        commandName: "simulate", abstract: "Simulate clusters under faults, or a plan of experts under drifting loads.",
+        discussion: "Without a name it is cluster: see ringmaster simulate cluster --help for its options.",
+        subcommands: [SimulateCluster.self, SimulatePlacement.self], defaultSubcommand: SimulateCluster.self)
+}
+
+struct SimulateCluster: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cluster",
         abstract: "Simulate clusters under faults and check what is promised of them.",
         discussion: """
             Runs the coordinator's and the workers' own state machines and ring passes under virtual time. A seed decides \
             everything: a failure prints the command that plays it again. See Docs/SIMULATOR.md.
-            """,
-        subcommands: [SimulatePlacement.self])
+            """)
 
     @Option(help: ArgumentHelp("The seed, or the first of them.", valueName: "s"))
     var seed: UInt64 = 1
