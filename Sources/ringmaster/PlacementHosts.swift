@@ -16,7 +16,8 @@ struct PlacementHosts: ParsableArguments {
     @Option(help: ArgumentHelp("A cluster file whose machines, memory, speeds and racks are planned for.", valueName: "file"))
     var cluster: String?
     @Option(
-        help: ArgumentHelp("Bytes of one expert of one layer, as 23.625MiB; for slots by memory, bytes to move and seconds.", valueName: "n"),
+        help: ArgumentHelp(
+            "Bytes of one expert of one layer, as 23.625MiB; for slots by memory, bytes to move and seconds.", valueName: "n"),
         transform: { try ByteCount(parsing: $0).value })
     var expertBytes: Int?
     @Option(help: ArgumentHelp("Gbit/s of a host's link in each direction (default: the cluster file's, or 10).", valueName: "n"))
