@@ -1,5 +1,6 @@
 // One mapping of a YAML document with typed access; every error carries the line and column of what is wrong.
 
+import RingCore
 import Yams
 
 struct YAMLFields {
@@ -179,28 +180,4 @@ struct YAMLFields {
         default: return "it cannot be read"
         }
     }
-}
-
-/// The word of the list that is fewest edits away, if it is near enough to be meant.
-func nearestWord(to word: String, among known: [String]) -> String? {
-    let best = known.map { (word: $0, distance: editDistance(word, $0)) }.min { $0.distance < $1.distance }
-    guard let best, best.distance <= max(2, best.word.count / 3) else { return nil }
-    return best.word
-}
-
-/// Levenshtein distance over at most 64 characters of each.
-func editDistance(_ one: String, _ other: String) -> Int {
-    let left = Array(one.prefix(64))
-    let right = Array(other.prefix(64))
-    var row = Array(0...right.count)
-    for (index, character) in left.enumerated() {
-        var diagonal = row[0]
-        row[0] = index + 1
-        for column in right.indices {
-            let replaced = diagonal + (character == right[column] ? 0 : 1)
-            diagonal = row[column + 1]
-            row[column + 1] = min(replaced, row[column] + 1, row[column + 1] + 1)
-        }
-    }
-    return row[right.count]
 }

@@ -5,6 +5,8 @@
 // it and its modelling code, [R] the authors' report, [U] not confirmed, and then named in `unverified` too. Sizes that the authors
 // publish are compared with the parameters counted from these values in a test.
 
+import RingCore
+
 /// The models that are known by name.
 public enum ModelCatalogue {
     /// All of them, in the order in which they are listed.
@@ -25,25 +27,9 @@ public enum ModelCatalogue {
     private static func nearest(to name: String) -> String? {
         guard !name.isEmpty else { return nil }
         if let longer = all.first(where: { $0.name.hasPrefix(name) }) { return longer.name }
-        let ranked = all.map { (name: $0.name, edits: edits($0.name, name)) }
+        let ranked = all.map { (name: $0.name, edits: editDistance($0.name, name)) }
         guard let best = ranked.min(by: { $0.edits < $1.edits }), best.edits <= max(2, best.name.count / 2) else { return nil }
         return best.name
-    }
-
-    /// Letters to insert, delete or replace on the way from one word to the other (Levenshtein), of the first 64 of each.
-    static func edits(_ one: String, _ other: String) -> Int {
-        let (left, right) = (Array(one.prefix(64)), Array(other.prefix(64)))
-        var row = Array(0...right.count)
-        for (place, letter) in left.enumerated() {
-            var diagonal = row[0]
-            row[0] = place + 1
-            for column in right.indices {
-                let replaced = diagonal + (letter == right[column] ? 0 : 1)
-                diagonal = row[column + 1]
-                row[column + 1] = min(replaced, row[column] + 1, row[column + 1] + 1)
-            }
-        }
-        return row[right.count]
     }
 }
 

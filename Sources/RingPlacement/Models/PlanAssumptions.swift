@@ -1,6 +1,8 @@
 // What a plan assumes beside the model and the machines: shares of peaks that are reached, and how the program works. Each has a name by
 // which it is printed and set; what each default rests on is said in Docs/PLANNING.md.
 
+import RingCore
+
 /// Where a machine's common weights lie while it decodes.
 public enum DenseDecode: String, CaseIterable, Hashable, Sendable {
     /// The first rank runs the layers for the new token and asks the others for attention and experts: how this program decodes.
@@ -103,7 +105,7 @@ public struct PlanAssumptions: Hashable, Sendable {
             denseDecode = value
         default:
             let known = entries.map(\.name)
-            let nearest = known.min { ModelCatalogue.edits($0, name) < ModelCatalogue.edits($1, name) } ?? ""
+            let nearest = known.min { editDistance($0, name) < editDistance($1, name) } ?? ""
             throw .badValue("no assumption is named '\(name)': did you mean '\(nearest)'? Known are \(known.joined(separator: ", "))")
         }
     }
