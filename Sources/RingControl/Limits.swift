@@ -56,12 +56,12 @@ public enum ControlLimits {
     public static let stepFigures = 4096
     /// Most bytes or operations that one entry of ring steps is taken for.
     public static let stepCount = 1 << 50
-    /// Most bytes of a message by which links are measured: each rank holds twice as many as it has under way.
+    /// Most bytes of a message by which links are measured.
     public static let measuredMessageBytes = 64 << 20
     /// Most messages under way each way between two ranks that measure their link.
     public static let measuredMessages = 64
-    /// Most bytes of all those together.
-    public static let measuredBytes = 1 << 30
+    /// Most bytes of all those together: a worker holds twice as many while it measures, whatever memory it has.
+    public static let measuredBytes = 256 << 20
     /// Most workers of a job that measures links: each tells of its link to each other, and all of it is one line of the job's end.
     public static let measuredWorkers = 64
     /// Links of which figures are kept, some 100 bytes each.

@@ -39,7 +39,8 @@ struct BenchLinks: AsyncParsableCommand {
             throw ValidationError("--message-bytes is 4096 to \(ControlLimits.measuredMessageBytes), got \(messageBytes)")
         }
         guard (1...ControlLimits.measuredMessages).contains(messages), messages * messageBytes <= ControlLimits.measuredBytes else {
-            throw ValidationError("--messages is 1 to \(ControlLimits.measuredMessages), and all of them at most 1 GiB, got \(messages)")
+            throw ValidationError(
+                "--messages is 1 to \(ControlLimits.measuredMessages), and all of them together at most 256 MiB, got \(messages)")
         }
         if here && workers == nil { throw ValidationError("--here starts workers: say how many with --workers") }
     }
