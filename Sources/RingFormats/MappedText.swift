@@ -43,11 +43,16 @@ public enum FileText {
             _ = unsafe unlink(temporary)
             throw error
         }
-        guard unsafe rename(temporary, path) == 0 else {
-            let error = systemError("cannot create", path)
+        do { try move(temporary, to: path) } catch {
             _ = unsafe unlink(temporary)
             throw error
         }
+    }
+
+    /// Gives the file at `part` the name `path` in one step, whatever had it before: somebody who looks finds the old file or the new one,
+    /// also after a crash. Foundation has no such step on Linux. Throws where `path` is a folder or on another file system.
+    public static func move(_ part: String, to path: String) throws(FormatError) {
+        guard unsafe rename(part, path) == 0 else { throw systemError("cannot create", path) }
     }
 
     /// Whether something exists at `path` (of any kind; symbolic links are followed).

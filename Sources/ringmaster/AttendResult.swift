@@ -107,12 +107,8 @@ struct AttendResult {
             if isPassing { discard() }
             return
         }
-        do {
-            // Foundation's `replaceItemAt` loses both files on Linux.
-            if FileManager.default.fileExists(atPath: output) { try FileManager.default.removeItem(atPath: output) }
-            try FileManager.default.moveItem(atPath: path, toPath: output)
-        } catch {
-            throw .failed("cannot give the result its name \(output): \(error)")
+        do throws(FormatError) { try FileText.move(path, to: output) } catch {
+            throw .failed("cannot give the result its name \(output): \(error.message)")
         }
     }
 

@@ -126,9 +126,7 @@ struct PlaceCommand: ParsableCommand {
             }
             try file.write(contentsOf: buffer)
             try file.close()
-            // Foundation's `replaceItemAt` loses both files on Linux.
-            if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
-            try FileManager.default.moveItem(atPath: part, toPath: path)
+            try FileText.move(part, to: path)
         } catch {
             try? FileManager.default.removeItem(atPath: part)
             throw (error as? CommandError) ?? CommandError.failed("cannot write \(path): is there room?")

@@ -2,6 +2,7 @@
 
 import Foundation
 import RingCore
+import RingFormats
 import RingTelemetry
 
 struct TraceFile: Sendable {
@@ -31,9 +32,7 @@ struct TraceFile: Sendable {
             }
             try file.write(contentsOf: buffer)
             try file.close()
-            // Foundation's `replaceItemAt` loses both files on Linux.
-            if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
-            try FileManager.default.moveItem(atPath: part, toPath: path)
+            try FileText.move(part, to: path)
         } catch {
             throw CommandError.failed("cannot write the trace to \(path): \(error)")
         }

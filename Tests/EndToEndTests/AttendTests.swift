@@ -168,6 +168,21 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "a folder that is named as a result or a trace stays as it is, and so does what lies in it", arguments: ["--output", "--trace"])
+        func folderNamed(option: String) async throws {
+            try await withFolder { folder in
+                let named = folder + "/kept"
+                try FileManager.default.createDirectory(atPath: named, withIntermediateDirectories: false)
+                try Data("mine".utf8).write(to: URL(filePath: named + "/file"))
+                let outcome = try await Binary.run(
+                    ["attend", "--tokens", "64", "--heads", "1", "--head-dim", "32", "--workers", "1", option, named])
+                #expect(outcome.code == 1 && outcome.errors.count == 1 && outcome.err.contains("kept"), "\(outcome.err)")
+                #expect(try Data(contentsOf: URL(filePath: named + "/file")) == Data("mine".utf8))
+                #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["kept"])
+            }
+        }
+
         @Test("NaN in the input is named with its tensor and token, and no output is left")
         func notFinite() async throws {
             try await withFolder { folder in
