@@ -15,9 +15,6 @@ struct LinkTable: Sendable {
     /// In order of their ends' names.
     private var links: [Link] = []
 
-    /// How many links are known.
-    var count: Int { links.count }
-
     /// Takes in what the ranks of a job have measured; newer figures take the place of older ones.
     mutating func note(_ summaries: [WorkerSummary]) {
         // A rank's own name is what the others call it.

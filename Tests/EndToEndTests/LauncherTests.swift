@@ -56,8 +56,7 @@ extension EndToEnd {
             }
         }
 
-        @Test(
-            "launch-local starts a cluster, tells of one that died, and stops it")
+        @Test("launch-local starts a cluster, tells of one that died, and stops it")
         func local() async throws {
             try await withLaunchers { launchers in
                 let outcome = try await launchers.bash(
@@ -106,8 +105,7 @@ extension EndToEnd {
             }
         }
 
-        @Test(
-            "launch-ssh proves that every host has joined, gives the shell its cluster, and stops every worker")
+        @Test("launch-ssh proves that every host has joined, gives the shell its cluster, and stops every worker")
         func ssh() async throws {
             try await withLaunchers { launchers in
                 let outcome = try await launchers.bash(
@@ -134,8 +132,7 @@ extension EndToEnd {
             }
         }
 
-        @Test(
-            "launch-ssh names hosts that do not answer or do not join, ends with 75, and stops the others")
+        @Test("launch-ssh names hosts that do not answer or do not join, ends with 75, and stops the others")
         func sshMissing() async throws {
             try await withLaunchers { launchers in
                 let outcome = try await launchers.bash(

@@ -7,10 +7,7 @@ extension EndToEnd {
     @Suite("Placement", .timeLimit(.minutes(5)))
     struct PlacementTests {
         private func withFolder(_ body: (URL) async throws -> Void) async throws {
-            let folder = FileManager.default.temporaryDirectory.appending(path: "placement-\(UUID().uuidString)")
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            try await body(folder)
-            try FileManager.default.removeItem(at: folder)
+            try await EndToEndTests.withFolder { folder in try await body(URL(filePath: folder, directoryHint: .isDirectory)) }
         }
 
         /// Loads of 4 layers of 32 experts: expert e of layer l has a load that falls with its turn.

@@ -23,7 +23,7 @@ extension EndToEnd {
                 "keys and values in fp8",
                 "assumed", "Cost of a million tokens",
             ] { #expect(page.out.contains(words), "no '\(words)' in\n\(page.out)") }
-            #expect(page.out.split(separator: "\n").allSatisfy { $0.count <= 120 }, "\(page.out)")
+            #expect(page.out.split(separator: "\n").allSatisfy { $0.count <= 100 }, "\(page.out)")
             let json = try await plan(["--model", "deepseek-v3", "--context", "1M", "--json"]).json
             let first = try #require((json["plans"] as? [[String: Any]])?.first)
             #expect(first["fits"] as? String == "memory" && first["machines"] as? Int == 16 && json["tokens"] as? Int == 1 << 20)
