@@ -1,6 +1,6 @@
 // Plans where slots are short. The copies of any plan can be thinned out to a forest without changing a host's load, and a tree over k
 // hosts of S slots holds at most k (S - 1) + 1 experts; the other way round, wrap-around packing balances any such set of experts over k
-// hosts exactly (Docs/PLACEMENT.md, theorems 1 and 3). So the whole problem is to divide experts and hosts into groups whose mean loads are
+// hosts exactly (Docs/PLACEMENT.md, theorems 1 and 2). So the whole problem is to divide experts and hosts into groups whose mean loads are
 // as equal as can be. With E experts over fewer than E + G - 1 slots there are at least E - sum(S - 1) groups.
 
 /// Finds groups for one layer after the other.

@@ -34,7 +34,7 @@ package struct HostTable: Hashable, Sendable {
     package let totalSpeed: Double
     /// Whether all have the same slots and speed.
     package let areAlike: Bool
-    /// The order in which wrap-around packing fills hosts: slots beyond the first per speed, ascending (Docs/PLACEMENT.md, theorem 2).
+    /// The order in which wrap-around packing fills hosts: slots beyond the first per speed, ascending (Docs/PLACEMENT.md, theorem 1).
     package let wrapOrder: [Int]
     /// Each host's place in that order.
     package let wrapRanks: [Int]
